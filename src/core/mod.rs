@@ -1,0 +1,6 @@
+//! The pure core: values in, values out; no clock, no chance of its own, no I/O.
+
+pub(crate) mod fault;
+pub(crate) mod policy;
+pub(crate) mod role;
+pub(crate) mod time;

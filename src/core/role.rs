@@ -1,0 +1,39 @@
+//! What a server may be: two facts, and the predicates on them that an application may ask for.
+
+/// The role of a server, as two facts that it reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Role {
+    /// The server replays another server's log (`in_hot_standby`, `pg_is_in_recovery()`).
+    pub in_recovery: bool,
+    /// New transactions are read-only unless they say otherwise (`default_transaction_read_only`).
+    pub default_read_only: bool,
+}
+
+/// Which role an application asks for; the same words and meanings as libpq's `target_session_attrs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Whatever answers.
+    #[default]
+    Any,
+    /// Writes are possible: not in recovery, and transactions are not read-only by default.
+    ReadWrite,
+    /// Writes are not possible: in recovery, or transactions are read-only by default.
+    ReadOnly,
+    /// Not in recovery, whatever the default of transactions.
+    Primary,
+    /// In recovery.
+    Standby,
+}
+
+impl Target {
+    /// Whether a server of this role will do.
+    pub const fn accepts(self, role: Role) -> bool {
+        match self {
+            Self::Any => true,
+            Self::ReadWrite => !role.in_recovery && !role.default_read_only,
+            Self::ReadOnly => role.in_recovery || role.default_read_only,
+            Self::Primary => !role.in_recovery,
+            Self::Standby => role.in_recovery,
+        }
+    }
+}
