@@ -6,9 +6,10 @@ extern crate alloc;
 mod core;
 
 pub use crate::core::fault::{Fault, Phase};
-pub use crate::core::policy::{self, Checked, Policy};
-pub use crate::core::time::{Span, Time};
+pub use crate::core::link::Work;
+pub use crate::core::policy::{self, Backoff, Checked, OnDown, Policy, Ratio, Validate};
 pub use crate::core::role::{Role, Target};
+pub use crate::core::time::{Span, Time};
 
 #[cfg(feature = "tokio")]
 pub mod adapter;

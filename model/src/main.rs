@@ -1,0 +1,2 @@
+//! The `relink` command.
+fn main() {}

@@ -1,0 +1,101 @@
+//! What the adapter asks of a database.
+
+use std::{fmt, future::Future, pin::Pin};
+
+use crate::{Fault, Role, Target, Work};
+
+/// How one kind of database is dialed, asked and brought back to a clean state.
+///
+/// An implementation decides nothing: it reports what happened, classified by its fault table.
+/// Every future here must be safe to drop at any point; dropping it closes what it had opened.
+pub trait Connect: Send + Sync + 'static {
+    /// The driver's own client, lent to a borrower and taken back.
+    type Client: Send + 'static;
+
+    /// How many endpoints the set has, 1 ..= 8, in order of preference.
+    fn endpoints(&self) -> usize;
+
+    /// `host:port` or the path of a socket, for messages. Never a secret.
+    fn endpoint(&self, index: usize) -> String;
+
+    /// The role that a session must have to be adopted.
+    fn target(&self) -> Target;
+
+    /// One dial: resolve, connect, TLS, authenticate, learn the role. The caller holds the one
+    /// deadline and drops the future when it has passed. `accepted` is called when the transport is
+    /// up, which tells a silent peer ([`Fault::TimedOut`]) from one that never answered
+    /// ([`Fault::Unreachable`]).
+    fn dial(
+        &self,
+        endpoint: usize,
+        accepted: impl FnOnce() + Send,
+    ) -> impl Future<Output = Result<Opened<Self::Client>, Failure>> + Send;
+
+    /// Asks the session for its role, which also shows that it answers.
+    fn probe(&self, client: &mut Self::Client) -> impl Future<Output = Result<Role, Failure>> + Send;
+
+    /// Brings a session that came back with a statement in flight or a transaction open to a clean
+    /// state: cancels, waits until the cancel cannot hit anybody else, rolls back, learns the role.
+    fn reset(&self, client: &mut Self::Client) -> impl Future<Output = Result<Role, Failure>> + Send;
+
+    /// What the session is doing. No I/O, a few nanoseconds.
+    fn work(&self, client: &Self::Client) -> Work;
+}
+
+/// A session as a dial brings it.
+pub struct Opened<C> {
+    /// Goes to borrowers. Dropping it asks the server for a graceful end of the session.
+    pub client: C,
+    /// The evidence of role gathered by the dial.
+    pub role: Role,
+    /// Drives the session's protocol; ends when the session has ended, with the reason.
+    /// Dropping it closes the socket.
+    pub life: Pin<Box<dyn Future<Output = Death> + Send>>,
+}
+
+/// Why a session ended, and what it was doing.
+#[derive(Clone, Debug)]
+pub struct Death {
+    /// The reason, as specific as anything that was observed (a notice before the end included).
+    pub failure: Failure,
+    /// What the session was doing when it ended.
+    pub work: Work,
+}
+
+/// A classified error, with the words of the database for whoever must act on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The class.
+    pub fault: Fault,
+    /// The native code, such as an SQLSTATE or an errno.
+    pub code: Option<String>,
+    /// What happened, without secrets, lower-case, no full stop.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with a message and no native code.
+    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, code: None, message: message.into() }
+    }
+
+    /// The same with the native code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        match &self.code {
+            Some(code) => write!(f, " ({}, {code})", self.fault),
+            None => write!(f, " ({})", self.fault),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
