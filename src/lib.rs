@@ -6,8 +6,10 @@ extern crate alloc;
 mod core;
 
 pub use crate::core::fault::{Fault, Phase};
-pub use crate::core::link::Work;
+pub use crate::core::link::{self, LeaseId, Link, Work};
+pub use crate::core::pacer::{self, DialId, Pacer};
 pub use crate::core::policy::{self, Backoff, Checked, OnDown, Policy, Ratio, Validate};
+pub use crate::core::pool::{self, Pool, Refusal};
 pub use crate::core::role::{Role, Target};
 pub use crate::core::time::{Span, Time};
 

@@ -1,7 +1,16 @@
 //! The life of one connection.
+//!
+//! Idle → waiting for the pacer → dialing → online ⇄ leased → … Every answer carries the name of the
+//! dial or the lease that it answers, and identity, not timing, decides what is stale: a late success
+//! is closed, never adopted; a late return, proof or loss changes nothing. Each state has at most one
+//! timeout, [`Link::timeout`], which follows from the state and the policy: entering a state arms it,
+//! leaving drops it.
+
+use super::{fault::Fault, pacer::DialId, policy::Checked, time::Time};
 
 /// What a session is doing, as far as its stream has shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Work {
     /// Nothing is in flight and no transaction is open.
     #[default]
@@ -14,4 +23,518 @@ pub enum Work {
         /// PREPARE TRANSACTION, the end of a COPY, CALL; or anything that cannot be told from these.
         durable: bool,
     },
+}
+
+impl Work {
+    /// What the loss of a session means for whoever was using it: a statement that may have become
+    /// durable is [`Fault::Ambiguous`], whatever ended the session.
+    pub const fn loss(self, fault: Fault) -> Fault {
+        match self {
+            Self::Statement { durable: true } => Fault::Ambiguous,
+            Self::AtRest | Self::InTransaction | Self::Statement { durable: false } => fault,
+        }
+    }
+}
+
+/// The name of one wait for a session, and then of the lease that ends it. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct LeaseId(pub u64);
+
+/// An established, role-verified connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Session {
+    /// The dial that opened it: its name.
+    pub dial: DialId,
+    /// From then on its loss is not held against the endpoint.
+    pub stable_at: Time,
+    /// Not lent any more from then on.
+    pub retire_at: Time,
+    /// The topology generation of its evidence of role.
+    pub topology: u32,
+}
+
+/// A session that a borrower has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// Whose it is.
+    pub id: LeaseId,
+    /// What it is doing, as last observed.
+    pub work: Work,
+    /// When a lease held for too long is reported; `NEVER` once it was.
+    pub warn_at: Time,
+    /// The statement in flight was sent, or was last found alive, then.
+    pub heard_at: Time,
+}
+
+/// One logical connection that relink keeps alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// Has no session and wants none.
+    Idle,
+    /// Wants a session; the pacer says when.
+    Waiting,
+    /// Wants a session, and a fatal fault forbids to dial until a renewal.
+    Held {
+        /// The fatal fault.
+        fault: Fault,
+    },
+    /// A dial is in flight.
+    Dialing {
+        /// Its name.
+        dial: DialId,
+        /// When it will have failed.
+        deadline: Time,
+        /// The topology generation when it started: its evidence of role is no younger.
+        topology: u32,
+        /// The transport is up: silence from now on is a peer that does not answer.
+        accepted: bool,
+    },
+    /// Has a session that nobody uses.
+    Online {
+        /// The session.
+        session: Session,
+        /// Since when nobody has used it.
+        since: Time,
+        /// It has answered since the last borrower had it.
+        proved: bool,
+    },
+    /// Has a session that a borrower uses.
+    Leased {
+        /// The session.
+        session: Session,
+        /// The lease.
+        lease: Lease,
+    },
+    /// A borrower has waited longer than the policy's patience: the server is being asked about the session.
+    Suspected {
+        /// The session.
+        session: Session,
+        /// The lease.
+        lease: Lease,
+        /// When the question will have gone unanswered.
+        deadline: Time,
+        /// Whether it is the second question in a row.
+        again: bool,
+    },
+    /// The borrower may finish; then the session is closed.
+    Draining {
+        /// The session.
+        session: Session,
+        /// The lease.
+        lease: Lease,
+        /// When the lease is cut; `NEVER` for a retirement.
+        deadline: Time,
+    },
+    /// The session itself is being asked: for its role, or to come back to a clean state.
+    Probing {
+        /// The session.
+        session: Session,
+        /// When the probe will have failed.
+        deadline: Time,
+        /// The topology generation when it was asked: its answer is no younger.
+        topology: u32,
+    },
+    /// The dial or session is being closed; its place is not free yet.
+    Closing {
+        /// Its name.
+        dial: DialId,
+        /// When patience with a graceful end is over.
+        deadline: Time,
+        /// Whether it is known to be a session: an aborted dial may still open one, and only once.
+        opened: bool,
+    },
+    /// The end.
+    Closed,
+}
+
+/// What has happened to a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Somebody needs a session here.
+    Wanted,
+    /// Nobody needs it any more.
+    Unwanted,
+    /// The pacer let this link dial.
+    Granted {
+        /// The dial's name.
+        dial: DialId,
+        /// Its one deadline.
+        deadline: Time,
+        /// The topology generation now.
+        topology: u32,
+    },
+    /// A fatal fault stopped the dialing of every endpoint.
+    HeldBack {
+        /// The fault.
+        fault: Fault,
+    },
+    /// A renewal ended the hold.
+    Renewed,
+    /// The transport of the dial is up.
+    Accepted {
+        /// The dial.
+        dial: DialId,
+    },
+    /// The dial opened a session.
+    Dialed {
+        /// The dial.
+        dial: DialId,
+        /// See [`Session::stable_at`].
+        stable_at: Time,
+        /// See [`Session::retire_at`].
+        retire_at: Time,
+    },
+    /// The dial failed and has left nothing behind.
+    DialFailed {
+        /// The dial.
+        dial: DialId,
+    },
+    /// The session was lent.
+    Lent {
+        /// To whom.
+        lease: LeaseId,
+    },
+    /// What the borrower's session is doing was observed.
+    Worked {
+        /// The session.
+        dial: DialId,
+        /// What it is doing.
+        work: Work,
+    },
+    /// The borrower gave the session back.
+    Returned {
+        /// The lease that ended.
+        lease: LeaseId,
+        /// How it was left.
+        work: Work,
+    },
+    /// The session's evidence was found stale before a lease.
+    Doubted {
+        /// The topology generation now.
+        topology: u32,
+    },
+    /// The session answered and has the wanted role; if it had to be cleaned, it is clean.
+    Proved {
+        /// The session.
+        dial: DialId,
+    },
+    /// The session answered wrongly, or not at all.
+    Unproved {
+        /// The session.
+        dial: DialId,
+    },
+    /// The server was asked about the session and knows it to be at work.
+    FoundAlive {
+        /// The session.
+        dial: DialId,
+    },
+    /// The server was asked about the session and knows it to be gone, or idle.
+    FoundDead {
+        /// The session.
+        dial: DialId,
+    },
+    /// The session ended.
+    Lost {
+        /// The session.
+        dial: DialId,
+    },
+    /// What was being closed is gone: nothing of it is left.
+    Gone {
+        /// The dial or session.
+        dial: DialId,
+    },
+    /// The session is to be replaced, or its place given up.
+    Retired,
+    /// The pool is shutting down.
+    Stopped {
+        /// When leases are cut.
+        deadline: Time,
+    },
+    /// The state's timeout has come.
+    Elapsed,
+}
+
+/// What is to be done. At most one thing a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Command {
+    /// End it at once and whatever it takes, then report [`Event::Gone`].
+    Abort(DialId),
+    /// End it gracefully, then report [`Event::Gone`].
+    Close(DialId),
+    /// Ask the session for its role: [`Event::Proved`] or [`Event::Unproved`].
+    Probe(DialId),
+    /// Bring the session to a clean state: [`Event::Proved`] or [`Event::Unproved`].
+    Reset(DialId),
+    /// Ask the server about the session: [`Event::FoundAlive`] or [`Event::FoundDead`].
+    Ask(DialId),
+    /// A lease has been held for longer than `lease_warn`.
+    Warn(LeaseId),
+}
+
+use Command::{Abort, Ask, Close, Probe, Reset, Warn};
+use Event::{
+    Accepted, DialFailed, Dialed, Doubted, Elapsed, FoundAlive, FoundDead, Gone, Granted, HeldBack, Lent, Lost, Proved,
+    Renewed, Retired, Returned, Stopped, Unproved, Unwanted, Wanted, Worked,
+};
+use Link::{Closed, Closing, Dialing, Draining, Held, Idle, Leased, Online, Probing, Suspected, Waiting};
+
+/// A state, and what to do on entering it.
+type Next = (Link, Option<Command>);
+
+impl Link {
+    /// The transition function. An event that means nothing in a state leaves it as it is.
+    #[must_use]
+    pub fn step(self, policy: &Checked, now: Time, event: Event) -> Next {
+        match self {
+            Idle | Waiting | Held { .. } | Closed => self.step_without_session(event),
+            Dialing { .. } | Closing { .. } => self.step_unsettled(policy, now, event),
+            Online { session, .. } => self.step_online(session, policy, now, event),
+            Leased { session, lease } | Suspected { session, lease, .. } => {
+                self.step_leased(session, lease, policy, now, event)
+            }
+            Draining { session, lease, deadline } => self.step_draining(session, lease, deadline, policy, now, event),
+            Probing { session, topology, .. } => self.step_probing(session, topology, policy, now, event),
+        }
+    }
+
+    fn step_without_session(self, event: Event) -> Next {
+        match (self, event) {
+            (Idle, Wanted) | (Held { .. }, Renewed) => (Waiting, None),
+            (Waiting | Held { .. }, Unwanted | Retired) => (Idle, None),
+            (Waiting, Granted { dial, deadline, topology }) => {
+                (Dialing { dial, deadline, topology, accepted: false }, None)
+            }
+            (Waiting, HeldBack { fault }) => (Held { fault }, None),
+            (Idle | Waiting | Held { .. }, Stopped { .. }) => (Closed, None),
+            // A dial that was given up has answered after all: nobody owns its session, so close it.
+            (_, Dialed { dial, .. }) => (self, Some(Close(dial))),
+            (_, Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Stopped { .. } | Retired)
+            | (
+                _,
+                Accepted { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. },
+            )
+            | (_, Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. })
+            | (_, Lost { .. } | Gone { .. } | Elapsed) => (self, None),
+        }
+    }
+
+    fn step_unsettled(self, policy: &Checked, now: Time, event: Event) -> Next {
+        match (self, event) {
+            (Dialing { dial, deadline, topology, .. }, Accepted { dial: answered }) if answered == dial => {
+                (Dialing { dial, deadline, topology, accepted: true }, None)
+            }
+            (Dialing { dial, topology, .. }, Dialed { dial: answered, stable_at, retire_at }) if answered == dial => {
+                (Online { session: Session { dial, stable_at, retire_at, topology }, since: now, proved: true }, None)
+            }
+            (Dialing { dial, .. }, DialFailed { dial: answered }) if answered == dial => (Waiting, None),
+            (Dialing { dial, .. }, Unwanted | Retired | Stopped { .. }) => aborting(policy, now, dial),
+            (Dialing { dial, deadline, .. }, Elapsed) if deadline <= now => aborting(policy, now, dial),
+            (Closing { dial, .. }, Gone { dial: answered }) if answered == dial => (Idle, None),
+            // The dial failed by itself while it was being aborted: there is nothing left to close.
+            (Closing { dial, opened: false, .. }, DialFailed { dial: answered }) if answered == dial => (Idle, None),
+            // It opened a session while it was being aborted: that session is closed, once.
+            (Closing { dial, opened: false, .. }, Dialed { dial: answered, .. }) if answered == dial => {
+                closing(policy, now, Close(dial), dial)
+            }
+            (Closing { dial, deadline, opened }, Elapsed) if deadline <= now => {
+                (Closing { dial, deadline: now + policy.close_deadline, opened }, Some(Abort(dial)))
+            }
+            (_, Dialed { dial, .. }) if Some(dial) != self.dial() => (self, Some(Close(dial))),
+            (_, Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Stopped { .. } | Retired)
+            | (
+                _,
+                Accepted { .. } | Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. },
+            )
+            | (_, Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. })
+            | (_, Lost { .. } | Gone { .. } | Elapsed) => (self, None),
+        }
+    }
+
+    fn step_online(self, session: Session, policy: &Checked, now: Time, event: Event) -> Next {
+        let dial = session.dial;
+        match event {
+            Lent { lease } => {
+                let warn_at = policy.lease_warn.map_or(Time::NEVER, |span| now + span);
+                (Leased { session, lease: Lease { id: lease, work: Work::AtRest, warn_at, heard_at: now } }, None)
+            }
+            Doubted { topology } => {
+                (Probing { session, deadline: now + policy.probe_deadline, topology }, Some(Probe(dial)))
+            }
+            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
+            Unwanted | Retired | Stopped { .. } => closing(policy, now, Close(dial), dial),
+            Elapsed if self.timeout(policy) <= now => closing(policy, now, Close(dial), dial),
+            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
+            Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => (self, None),
+            DialFailed { .. } | Worked { .. } | Returned { .. } | Proved { .. } | Unproved { .. } => (self, None),
+            FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Elapsed => (self, None),
+        }
+    }
+
+    fn step_leased(self, session: Session, lease: Lease, policy: &Checked, now: Time, event: Event) -> Next {
+        let dial = session.dial;
+        match event {
+            Returned { lease: id, work } if id == lease.id => returned(session, work, policy, now),
+            Worked { dial: answered, work } if answered == dial => {
+                (Leased { session, lease: Lease { work, heard_at: now, ..lease } }, None)
+            }
+            FoundAlive { dial: answered } if answered == dial => {
+                (Leased { session, lease: Lease { heard_at: now, ..lease } }, None)
+            }
+            FoundDead { dial: answered } if answered == dial => match self {
+                Suspected { .. } => closing(policy, now, Abort(dial), dial),
+                Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } | Leased { .. } => (self, None),
+                Draining { .. } | Probing { .. } | Closing { .. } | Closed => (self, None),
+            },
+            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
+            Retired => (Draining { session, lease, deadline: Time::NEVER }, None),
+            Stopped { deadline } => (Draining { session, lease, deadline }, None),
+            Elapsed if self.timeout(policy) <= now => overdue(self, session, lease, policy, now),
+            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
+            Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => (self, None),
+            Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => (self, None),
+            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => (self, None),
+            Lost { .. } | Gone { .. } | Elapsed => (self, None),
+        }
+    }
+
+    fn step_draining(
+        self,
+        session: Session,
+        lease: Lease,
+        deadline: Time,
+        policy: &Checked,
+        now: Time,
+        event: Event,
+    ) -> Next {
+        let dial = session.dial;
+        match event {
+            Returned { lease: id, .. } if id == lease.id => closing(policy, now, Close(dial), dial),
+            Worked { dial: answered, work } if answered == dial => {
+                (Draining { session, lease: Lease { work, heard_at: now, ..lease }, deadline }, None)
+            }
+            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
+            Stopped { deadline: sooner } => (Draining { session, lease, deadline: deadline.min(sooner) }, None),
+            Elapsed if deadline <= now => closing(policy, now, Abort(dial), dial),
+            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
+            Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => (self, None),
+            Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => (self, None),
+            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => (self, None),
+            Lost { .. } | Gone { .. } | Retired | Elapsed => (self, None),
+        }
+    }
+
+    fn step_probing(self, session: Session, topology: u32, policy: &Checked, now: Time, event: Event) -> Next {
+        let dial = session.dial;
+        match event {
+            Proved { dial: answered } if answered == dial => {
+                (Online { session: Session { topology, ..session }, since: now, proved: true }, None)
+            }
+            Unproved { dial: answered } | Lost { dial: answered } if answered == dial => {
+                closing(policy, now, Close(dial), dial)
+            }
+            Unwanted | Retired | Stopped { .. } => closing(policy, now, Close(dial), dial),
+            Elapsed if self.timeout(policy) <= now => closing(policy, now, Abort(dial), dial),
+            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
+            Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => (self, None),
+            DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. } => (self, None),
+            Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => (self, None),
+            Lost { .. } | Gone { .. } | Elapsed => (self, None),
+        }
+    }
+
+    /// When [`Event::Elapsed`] is due; `NEVER` when only an answer can change anything.
+    pub fn timeout(&self, policy: &Checked) -> Time {
+        match *self {
+            Idle | Waiting | Held { .. } | Closed => Time::NEVER,
+            Dialing { deadline, .. } | Probing { deadline, .. } | Closing { deadline, .. } => deadline,
+            Suspected { deadline, .. } | Draining { deadline, .. } => deadline,
+            Online { session, since, .. } => {
+                policy.idle_max.map_or(Time::NEVER, |span| since + span).min(session.retire_at)
+            }
+            Leased { lease, .. } => lease.warn_at.min(impatient_at(lease, policy)),
+        }
+    }
+
+    /// The session that this link owns, if any.
+    pub const fn session(&self) -> Option<Session> {
+        match *self {
+            Online { session, .. }
+            | Leased { session, .. }
+            | Suspected { session, .. }
+            | Draining { session, .. }
+            | Probing { session, .. } => Some(session),
+            Idle | Waiting | Held { .. } | Dialing { .. } | Closing { .. } | Closed => None,
+        }
+    }
+
+    /// The lease of this link's session, if a borrower has it.
+    pub const fn lease(&self) -> Option<Lease> {
+        match *self {
+            Leased { lease, .. } | Suspected { lease, .. } | Draining { lease, .. } => Some(lease),
+            Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => None,
+            Probing { .. } | Closing { .. } | Closed => None,
+        }
+    }
+
+    /// The dial or session that this link owns, whatever state it is in.
+    pub const fn dial(&self) -> Option<DialId> {
+        match *self {
+            Dialing { dial, .. } | Closing { dial, .. } => Some(dial),
+            Online { session, .. }
+            | Leased { session, .. }
+            | Suspected { session, .. }
+            | Draining { session, .. }
+            | Probing { session, .. } => Some(session.dial),
+            Idle | Waiting | Held { .. } | Closed => None,
+        }
+    }
+}
+
+/// A session is being closed.
+fn closing(policy: &Checked, now: Time, how: Command, dial: DialId) -> Next {
+    (Closing { dial, deadline: now + policy.close_deadline, opened: true }, Some(how))
+}
+
+/// A dial is being aborted.
+fn aborting(policy: &Checked, now: Time, dial: DialId) -> Next {
+    (Closing { dial, deadline: now + policy.close_deadline, opened: false }, Some(Abort(dial)))
+}
+
+/// A session that comes back at rest may be lent again; any other is brought to a clean state first.
+fn returned(session: Session, work: Work, policy: &Checked, now: Time) -> Next {
+    let dial = session.dial;
+    match work {
+        Work::AtRest if session.retire_at <= now => closing(policy, now, Close(dial), dial),
+        Work::AtRest => (Online { session, since: now, proved: false }, None),
+        Work::InTransaction | Work::Statement { .. } => {
+            (Probing { session, deadline: now + policy.reset_deadline, topology: session.topology }, Some(Reset(dial)))
+        }
+    }
+}
+
+/// When a borrower's statement has been in flight for longer than the policy's patience.
+fn impatient_at(lease: Lease, policy: &Checked) -> Time {
+    match (lease.work, policy.patience) {
+        (Work::Statement { .. }, Some(patience)) => lease.heard_at + patience,
+        (Work::Statement { .. }, None) | (Work::AtRest | Work::InTransaction, _) => Time::NEVER,
+    }
+}
+
+/// The timeout of a lease: a statement is asked about, twice before it is given up; a long lease is reported.
+fn overdue(link: Link, session: Session, lease: Lease, policy: &Checked, now: Time) -> Next {
+    let dial = session.dial;
+    let deadline = now + policy.question_deadline;
+    match link {
+        Suspected { again: true, .. } => closing(policy, now, Abort(dial), dial),
+        Suspected { again: false, .. } => (Suspected { session, lease, deadline, again: true }, Some(Ask(dial))),
+        Leased { .. } if impatient_at(lease, policy) <= now => {
+            (Suspected { session, lease, deadline, again: false }, Some(Ask(dial)))
+        }
+        Leased { .. } => (Leased { session, lease: Lease { warn_at: Time::NEVER, ..lease } }, Some(Warn(lease.id))),
+        Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => (link, None),
+        Draining { .. } | Probing { .. } | Closing { .. } | Closed => (link, None),
+    }
 }

@@ -1,7 +1,9 @@
 //! The pure core: values in, values out; no clock, no chance of its own, no I/O.
 
-pub(crate) mod fault;
-pub(crate) mod link;
+pub mod fault;
+pub mod link;
+pub mod pacer;
 pub mod policy;
+pub mod pool;
 pub(crate) mod role;
 pub(crate) mod time;

@@ -201,3 +201,34 @@ impl Checked {
         self.kcap_shared.of(age).max(self.cap0_shared)
     }
 }
+
+impl Policy {
+    /// tmp
+    pub fn check(self) -> Result<Checked, ()> {
+        Ok(Checked {
+            cap0_shared: Span::from_millis(self.cap0.as_millis() / 4),
+            kcap_shared: Ratio(self.kcap.0 / 4),
+            policy: self,
+        })
+    }
+}
+impl Checked {
+    /// tmp
+    pub fn dial_deadline_at(&self, doublings: u8) -> Span {
+        Span::from_millis(self.dial_deadline.as_millis() << doublings.min(20)).min(self.dial_deadline_max)
+    }
+    /// tmp
+    pub fn down_window(&self, age: Span) -> Span {
+        self.kd.of(age).max(self.w0).min(self.capd)
+    }
+    /// tmp
+    pub fn ambiguous_window(&self, age: Span) -> Span {
+        self.ka.of(age).max(self.w0).min(self.capd)
+    }
+    /// tmp
+    pub fn jitter(&self, window: Span, chance: u64) -> Span {
+        let lo = self.jitter_lo.of(window).as_millis();
+        let hi = self.jitter_hi.of(window).as_millis();
+        Span::from_millis(lo + ((chance as u128 * (hi - lo + 1) as u128) >> 64) as u64)
+    }
+}

@@ -100,6 +100,14 @@ impl ops::Add for Span {
     }
 }
 
+impl ops::Sub for Span {
+    type Output = Self;
+    /// What is left of `self`; zero when `other` is longer.
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
 impl ops::Mul<u64> for Span {
     type Output = Self;
     fn mul(self, times: u64) -> Self {
