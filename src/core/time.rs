@@ -18,6 +18,7 @@ use alloc::string::String;
 /// assert_eq!(Time::NEVER + Span::from_millis(1), Time::NEVER);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Time(u64);
 
 impl Time {
