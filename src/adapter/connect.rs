@@ -99,3 +99,14 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// A session whose server has another role than the wanted one is not proved.
+pub(super) fn required<C: Connect>(connect: &C, role: Role) -> Result<(), Failure> {
+    if connect.target().accepts(role) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Fault::WrongRole,
+        format!("the server has become {role:?}, which {:?} does not accept", connect.target()),
+    ))
+}

@@ -684,6 +684,11 @@ impl Pool {
         self.topology
     }
 
+    /// Whether the pool was told to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Whether the pool was told to end and has nothing left to close.
     pub fn is_closed(&self) -> bool {
         self.stopping && self.links.iter().all(|link| *link == Link::Closed)

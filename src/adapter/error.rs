@@ -1,0 +1,84 @@
+//! Why there is no session, in words for whoever must act on it.
+
+use std::{fmt, time::Duration};
+
+use super::Cause;
+use crate::{Fault, Refusal};
+
+/// Why a wait for a session ended without one.
+///
+/// It names the root cause (the last failure of the outage on record), not only that time ran out.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Error {
+    /// How the wait ended.
+    pub refusal: Refusal,
+    /// The last failure of the outage on record; `None` when the pool is healthy but exhausted.
+    pub cause: Option<Cause>,
+    /// Dials made in the outage on record.
+    pub dials: u64,
+    /// How long the caller waited.
+    pub waited: Duration,
+    /// When the next dial is due, from now.
+    pub next_dial_in: Option<Duration>,
+    /// Sessions lent when the wait ended, and the size of the pool.
+    pub leased: (u16, u16),
+    /// How many others waited then.
+    pub waiters: usize,
+}
+
+impl Error {
+    /// The class of the root cause; [`Fault::Overloaded`] when the pool itself was exhausted.
+    pub fn fault(&self) -> Fault {
+        match self.refusal {
+            Refusal::Held(fault) => fault,
+            Refusal::Deadline | Refusal::Down | Refusal::Full | Refusal::Stopped => {
+                self.cause.as_ref().map_or(Fault::Overloaded, |cause| cause.failure.fault)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waited = self.waited.as_secs_f64();
+        match self.refusal {
+            Refusal::Deadline => write!(f, "no session within {waited:.3} s")?,
+            Refusal::Down => write!(f, "no session: the database is down and `on_down` is fail_fast")?,
+            Refusal::Held(_) => write!(f, "no session: dialing is stopped until a renewal")?,
+            Refusal::Full => write!(f, "no session: {} others wait already (`waiters_max`)", self.waiters)?,
+            Refusal::Stopped => return write!(f, "no session: the pool is closed"),
+        }
+        match &self.cause {
+            Some(cause) => {
+                write!(f, ": {} at {}; {} dials in this outage", cause.failure, cause.endpoint, self.dials)?;
+                match self.next_dial_in {
+                    Some(wait) => write!(f, ", the next in {:.3} s", wait.as_secs_f64()),
+                    None => Ok(()),
+                }
+            }
+            None => {
+                let (leased, size) = self.leased;
+                write!(f, ": {leased} of {size} sessions are lent, {} others wait", self.waiters)
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        None
+    }
+}
+
+/// Why a pool cannot be built.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is no tokio runtime.
+    #[error("a pool must be built inside a tokio runtime: call it from an async fn, or enter a runtime first")]
+    NoRuntime,
+    /// The connector names no endpoint, or too many.
+    #[error("{0} endpoints: an endpoint set has 1 to 8")]
+    Endpoints(usize),
+}

@@ -1,0 +1,101 @@
+//! The tasks: one for each dial and the session that it opens, one for a probe, one for the timer.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::{Connect, Opened, lease::Kept, shared, shared::Shared};
+use crate::{DialId, core::pool};
+
+/// Tells the pool when a task has ended, however it ended: finished, aborted, or with its runtime.
+struct End<C: Connect> {
+    shared: Weak<Shared<C>>,
+    slot: u16,
+    dial: DialId,
+    finished: bool,
+}
+
+impl<C: Connect> Drop for End<C> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.gone(self.slot, self.dial, self.finished);
+        }
+    }
+}
+
+/// A dial, and then the life of its session.
+pub(super) async fn run<C: Connect>(shared: Weak<Shared<C>>, connect: Arc<C>, slot: u16, dial: DialId) {
+    // Declared first, so that it is dropped last: then everything of the dial is gone.
+    let mut end = End { shared: shared.clone(), slot, dial, finished: false };
+    let accepted = {
+        let shared = shared.clone();
+        move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.feed(pool::Event::Accepted { slot, dial });
+            }
+        }
+    };
+    match connect.dial(usize::from(dial.endpoint()), accepted).await {
+        Err(failure) => {
+            if let Some(shared) = shared.upgrade() {
+                shared.dial_failed(slot, dial, failure);
+            }
+        }
+        Ok(Opened { client, life, .. }) => {
+            let death = Arc::new(OnceLock::new());
+            let Some(owner) = shared.upgrade() else { return };
+            owner.adopt(slot, dial, client, Arc::clone(&death));
+            drop(owner);
+            let end_of_life = life.await;
+            // Set before the pool is told: a borrower who sees its error finds the reason.
+            let _first = death.set(end_of_life.clone());
+            if let Some(shared) = shared.upgrade() {
+                shared.bury(slot, dial, end_of_life);
+            }
+        }
+    }
+    end.finished = true;
+}
+
+/// Asks a session for its role, or brings it to a clean state first.
+pub(super) async fn probe<C: Connect>(
+    shared: Weak<Shared<C>>,
+    connect: Arc<C>,
+    slot: u16,
+    dial: DialId,
+    mut kept: Kept<C>,
+    clean: bool,
+) {
+    let answer = if clean { connect.reset(&mut kept.client).await } else { connect.probe(&mut kept.client).await };
+    let answer = answer.and_then(|role| super::connect::required(&*connect, role));
+    if let Some(shared) = shared.upgrade() {
+        shared.probed(slot, dial, kept, answer);
+    }
+}
+
+/// Wakes the machine when its timeout has come. Ends with the pool.
+pub(super) async fn timer<C: Connect>(shared: Weak<Shared<C>>) {
+    loop {
+        let Some(strong) = shared.upgrade() else { return };
+        let at = shared::armed(&strong);
+        let notified = {
+            // Owned by this loop's turn only: the task must not keep the pool alive while it sleeps.
+            let timer = Arc::clone(&strong.timer);
+            drop(strong);
+            timer.notified_owned()
+        };
+        match at {
+            Some(at) => {
+                // Both branches are safe to drop: a notification that was missed is stored by `Notify`.
+                tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = notified => continue,
+                }
+            }
+            None => {
+                notified.await;
+                continue;
+            }
+        }
+        let Some(strong) = shared.upgrade() else { return };
+        strong.feed(pool::Event::Elapsed);
+    }
+}
