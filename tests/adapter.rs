@@ -1,0 +1,399 @@
+//! The adapter under virtual time, against a scripted database.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use relink::{
+    Fault, Policy, Role, Target, Work,
+    adapter::{Connect, Death, Failure, Opened, Pool, State, Trace},
+};
+use tokio::{sync::watch, time::Instant};
+
+/// What the scripted database does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    Fair,
+    Refuse,
+    Silent,
+    Flap,
+    Denied,
+}
+
+/// A database whose weather the test makes.
+#[derive(Clone)]
+struct Script {
+    weather: watch::Sender<Weather>,
+    dials: Arc<Mutex<Vec<Instant>>>,
+    open: Arc<AtomicUsize>,
+    opened: Arc<AtomicU64>,
+    /// Raised to kill every session that is open now.
+    kill: watch::Sender<u64>,
+    endpoints: usize,
+    silent_first: bool,
+}
+
+impl Script {
+    fn new() -> Self {
+        Self {
+            weather: watch::Sender::new(Weather::Fair),
+            dials: Arc::default(),
+            open: Arc::default(),
+            opened: Arc::default(),
+            kill: watch::Sender::new(0),
+            endpoints: 1,
+            silent_first: false,
+        }
+    }
+
+    fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    fn kill_all(&self) {
+        self.kill.send_modify(|count| *count += 1);
+    }
+
+    fn dials_since(&self, from: Instant) -> Vec<Instant> {
+        self.dials.lock().unwrap().iter().copied().filter(|at| *at >= from).collect()
+    }
+}
+
+struct Client {
+    _open: Open,
+    work: Work,
+    closed: watch::Sender<bool>,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.closed.send_replace(true);
+    }
+}
+
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+const PRIMARY: Role = Role { in_recovery: false, default_read_only: false };
+
+impl Connect for Script {
+    type Client = Client;
+
+    fn endpoints(&self) -> usize {
+        self.endpoints
+    }
+
+    fn endpoint(&self, index: usize) -> String {
+        format!("script:{index}")
+    }
+
+    fn target(&self) -> Target {
+        Target::Any
+    }
+
+    async fn dial(&self, endpoint: usize, accepted: impl FnOnce() + Send) -> Result<Opened<Client>, Failure> {
+        self.dials.lock().unwrap().push(Instant::now());
+        let weather = *self.weather.borrow();
+        if self.silent_first && endpoint == 0 {
+            pending::<()>().await;
+        }
+        match weather {
+            Weather::Refuse => return Err(Failure::new(Fault::Refused, "connection refused").with_code("111")),
+            Weather::Denied => return Err(Failure::new(Fault::Denied, "password refused").with_code("28P01")),
+            Weather::Silent | Weather::Fair | Weather::Flap => accepted(),
+        }
+        if weather == Weather::Silent {
+            pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        self.open.fetch_add(1, Ordering::SeqCst);
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        let open = Open(self.open.clone());
+        let closed = watch::Sender::new(false);
+        let mut was_closed = closed.subscribe();
+        let mut kill = self.kill.subscribe();
+        let flap = weather == Weather::Flap;
+        let life = async move {
+            let doomed = async {
+                if flap {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                } else {
+                    kill.changed().await.unwrap();
+                }
+            };
+            tokio::select! {
+                () = doomed => Death { failure: Failure::new(Fault::Lost, "terminated").with_code("57P01"), work: Work::AtRest },
+                _ = was_closed.wait_for(|closed| *closed) => Death { failure: Failure::new(Fault::Lost, "closed"), work: Work::AtRest },
+            }
+        };
+        Ok(Opened { client: Client { _open: open, work: Work::AtRest, closed }, role: PRIMARY, life: Box::pin(life) })
+    }
+
+    async fn probe(&self, _client: &mut Client) -> Result<Role, Failure> {
+        Ok(PRIMARY)
+    }
+
+    async fn reset(&self, client: &mut Client) -> Result<Role, Failure> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        client.work = Work::AtRest;
+        Ok(PRIMARY)
+    }
+
+    fn work(&self, client: &Client) -> Work {
+        client.work
+    }
+}
+
+fn pool(script: &Script, change: impl FnOnce(&mut Policy)) -> (Pool<Script>, Trace) {
+    let mut policy = Policy::default();
+    change(&mut policy);
+    let trace = Trace::new();
+    let checked = policy.check().unwrap();
+    (Pool::builder(script.clone(), checked).trace(&trace).seed(7).build().unwrap(), trace)
+}
+
+fn replays(policy: &Policy, endpoints: u8, trace: &Trace) {
+    let policy = policy.clone().check().unwrap();
+    let mut machine = relink::Pool::new(&policy, endpoints);
+    for (index, step) in trace.steps().into_iter().enumerate() {
+        let mut commands = Vec::new();
+        machine.step(&policy, step.now, step.event, step.chance, &mut commands);
+        assert_eq!(commands, step.commands, "step {index}: {:?} at {:?}", step.event, step.now);
+    }
+}
+
+/// Workers that each hold a session for 10 ms, again and again, and note when they last had one.
+fn workers(pool: &Pool<Script>, count: usize) -> Arc<Mutex<Vec<Vec<Instant>>>> {
+    let served = Arc::new(Mutex::new(vec![Vec::new(); count]));
+    for worker in 0..count {
+        let (pool, served) = (pool.clone(), served.clone());
+        tokio::spawn(async move {
+            loop {
+                let Ok(lease) = pool.get().await else { continue };
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                if lease.death().is_none() {
+                    served.lock().unwrap()[worker].push(Instant::now());
+                }
+            }
+        });
+    }
+    served
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_by_refusal_stays_within_the_bounds() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |_| {});
+    let served = workers(&pool, 64);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for outage in 0..15 {
+        tokio::time::sleep(Duration::from_secs(65)).await;
+        assert_eq!(pool.status().borrow().state, State::Up, "outage {outage} begins in peace");
+        let began = Instant::now();
+        script.set(Weather::Refuse);
+        script.kill_all();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let up = Instant::now();
+        script.set(Weather::Fair);
+        let dials = script.dials_since(began);
+        assert!(dials.len() <= 37, "{} dials", dials.len());
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let served = served.lock().unwrap();
+        let first_of = |from: Instant| served.iter().map(move |times| times.iter().find(|at| **at >= from));
+        let first = first_of(up).flatten().min().copied().expect("somebody was served");
+        let last = first_of(up).map(|at| at.copied().expect("nobody never")).max().unwrap();
+        assert!(first - up <= Duration::from_millis(1_250), "first after {:?}", first - up);
+        assert!(last - first <= Duration::from_millis(250), "last after {:?}", last - first);
+        println!("{outage}: {} dials, first {:?}, last {:?}", dials.len(), first - up, last - first);
+    }
+    replays(&Policy::default(), 1, &trace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flapping_server_is_paced() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |_| {});
+    let _served = workers(&pool, 64);
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    let began = Instant::now();
+    script.set(Weather::Flap);
+    script.kill_all();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let dials = script.dials_since(began).len();
+    println!("{dials} dials while flapping");
+    assert!(dials <= 16 + 16 * 60 * 4, "S2b");
+    assert!(dials <= 120, "one lead session at a time: {dials}");
+    replays(&Policy::default(), 1, &trace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_noticed_and_left_behind() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |_| {});
+    let served = workers(&pool, 64);
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    script.set(Weather::Silent);
+    script.kill_all();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    script.set(Weather::Fair);
+    let healed = Instant::now();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let first =
+        served.lock().unwrap().iter().flatten().copied().filter(|at| *at >= healed).min().expect("served again");
+    println!("back after {:?}", first - healed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_password_is_not_tried_for_ever() {
+    let script = Script::new();
+    script.set(Weather::Denied);
+    let (pool, _) = pool(&script, |_| {});
+    let error = pool.get().await.expect_err("denied");
+    assert_eq!(error.fault(), Fault::Denied);
+    let text = error.to_string();
+    assert!(text.contains("password refused") && text.contains("script:0") && text.contains("28P01"), "{text}");
+    assert_eq!(script.dials.lock().unwrap().len(), 3);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(script.dials.lock().unwrap().len(), 3);
+    assert_eq!(pool.status().borrow().state, State::Held(Fault::Denied));
+    script.set(Weather::Fair);
+    pool.renew();
+    pool.get().await.expect("renewed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_first_endpoint_costs_one_hedge() {
+    let mut script = Script::new();
+    script.endpoints = 2;
+    script.silent_first = true;
+    let (pool, trace) = pool(&script, |policy| {
+        policy.max_size = 1;
+        policy.max_idle = 1;
+    });
+    let asked = Instant::now();
+    let lease = pool.get().await.expect("the second endpoint answers");
+    assert!(asked.elapsed() < Duration::from_millis(260), "{:?}", asked.elapsed());
+    drop(lease);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(script.open.load(Ordering::SeqCst), 1);
+    replays(
+        &{
+            let mut policy = Policy::default();
+            policy.max_size = 1;
+            policy.max_idle = 1;
+            policy
+        },
+        2,
+        &trace,
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_for_leases_and_leaves_nothing_open() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |_| {});
+    let lease = pool.get().await.unwrap();
+    let closing = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.close().await }
+    });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!closing.is_finished());
+    assert!(pool.get().await.is_err());
+    drop(lease);
+    closing.await.unwrap();
+    assert_eq!(script.open.load(Ordering::SeqCst), 0);
+    assert_eq!(pool.status().borrow().state, State::Closed);
+    replays(&Policy::default(), 1, &trace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_cut_at_the_drain_deadline() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |_| {});
+    let lease = pool.get().await.unwrap();
+    let began = Instant::now();
+    pool.close().await;
+    assert_eq!(began.elapsed().as_secs(), 30);
+    drop(lease);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(script.open.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dirty_session_is_cleaned_before_the_next_borrower_has_it() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |policy| {
+        policy.max_size = 1;
+        policy.max_idle = 1;
+    });
+    let mut lease = pool.get().await.unwrap();
+    lease.work = Work::InTransaction;
+    drop(lease);
+    let lease = pool.get().await.unwrap();
+    assert_eq!(lease.work, Work::AtRest);
+    assert_eq!(script.opened.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_wait_loses_nothing() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |policy| {
+        policy.max_size = 2;
+        policy.max_idle = 2;
+    });
+    for round in 0..200_u64 {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            let wait = Duration::from_millis(round % 7);
+            if let Ok(Ok(lease)) = tokio::time::timeout(wait, pool.get()).await {
+                tokio::time::sleep(Duration::from_millis(round % 5)).await;
+                drop(lease);
+            }
+        });
+        if round % 3 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (tally, waiters) = pool.tally();
+    assert_eq!((tally.online, tally.leased, waiters), (2, 0, 0));
+    replays(
+        &{
+            let mut policy = Policy::default();
+            policy.max_size = 2;
+            policy.max_idle = 2;
+            policy
+        },
+        1,
+        &trace,
+    );
+}
+
+#[test]
+fn a_pool_outlives_its_runtime_without_panic() {
+    let script = Script::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (pool, lease) = runtime.block_on(async {
+        let (pool, _) = pool(&script, |_| {});
+        let lease = pool.get().await.unwrap();
+        (pool, lease)
+    });
+    drop(runtime);
+    drop(lease);
+    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = other.block_on(pool.get()).expect_err("the runtime is gone");
+    assert_eq!(error.refusal, relink::Refusal::Stopped);
+    drop(pool);
+    assert_eq!(script.open.load(Ordering::SeqCst), 0);
+}
