@@ -1,5 +1,5 @@
 //! A formally model-checked reconnect state machine for database connections.
-#![cfg_attr(not(feature = "tokio"), no_std)]
+#![cfg_attr(not(feature = "serde"), no_std)]
 
 extern crate alloc;
 

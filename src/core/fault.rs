@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use alloc::string::String;
+
 /// A classified failure: all that the machines ever see of an error.
 ///
 /// Deliberately exhaustive: a new class is a new column in every transition table.
@@ -86,4 +88,33 @@ pub enum Phase {
     Query,
     /// A statement in flight that may have become durable.
     Commit,
+}
+
+/// A row of a fault table as users write it (`[[fault]]`): what is absent matches everything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+pub struct Rule {
+    /// The phase, as in [`Phase`].
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub phase: Option<String>,
+    /// The SQLSTATE, five characters.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub sqlstate: Option<String>,
+    /// The severity, not localised.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub severity: Option<String>,
+    /// Part of the message.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub message: Option<String>,
+    /// The routine that reported it.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub routine: Option<String>,
+    /// The system's error number.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub errno: Option<i32>,
+    /// The kind of I/O error.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub io_kind: Option<String>,
+    /// What it is.
+    pub fault: Fault,
 }
