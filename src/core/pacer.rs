@@ -545,6 +545,39 @@ impl Pacer {
     }
 }
 
+/// The waits between the dials of one endpoint that keeps failing, apart from everything else that a
+/// pacer knows: for comparing policies, and for loops that are not connections.
+///
+/// ```
+/// # use relink::{Policy, Span, pacer::Delays};
+/// let policy = Policy::default().check()?;
+/// let mut delays = Delays::new();
+/// let wait = delays.next(&policy, Span::from_secs(10), 0x8000_0000_0000_0000);
+/// assert_eq!(wait, Span::from_millis(800)); // kd · 10 s, the middle of the jitter
+/// # Ok::<(), relink::policy::PolicyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Delays(Window);
+
+impl Delays {
+    /// No failure yet.
+    pub const fn new() -> Self {
+        Self(WINDOW)
+    }
+
+    /// The wait after one more refusal, when the outage is `age` old, drawn by one random word.
+    #[inline]
+    pub fn next(&mut self, policy: &Checked, age: Span, chance: u64) -> Span {
+        failure_wait(policy, &mut self.0, policy.down_window(age), chance)
+    }
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// What a failure teaches about how long the endpoint will be away; overload is remembered apart.
 fn lesson(policy: &Checked, window: &mut Window, fault: Fault, age: Span) -> Span {
     let down = policy.down_window(age);
