@@ -1,0 +1,3 @@
+//! The demonstration: a real driver over TCP against a server that has a bad day, and what it cost.
+
+pub mod server;
