@@ -2,3 +2,4 @@
 
 pub mod ledger;
 pub mod server;
+pub mod table;
