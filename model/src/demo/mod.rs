@@ -3,3 +3,4 @@
 pub mod ledger;
 pub mod server;
 pub mod table;
+pub mod view;
