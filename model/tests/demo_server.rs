@@ -4,11 +4,13 @@
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use relink_model::demo::server::{Server, Weather};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
@@ -38,7 +40,8 @@ async fn in_fair_weather_both_protocols_answer_and_the_role_is_reported() {
     client.query("SELECT pg_sleep(0.001)", &[]).await.unwrap();
     let rows = client.simple_query("SHOW server_version").await.unwrap();
     assert!(rows.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0).is_some())));
-    assert_eq!(code(&client.simple_query("TRUNCATE t").await.unwrap_err()), Some(SqlState::FEATURE_NOT_SUPPORTED));
+    let unknown = client.simple_query("TRUNCATE t").await.unwrap_err();
+    assert_eq!((code(&unknown), severity(&unknown)), (Some(SqlState::FEATURE_NOT_SUPPORTED), Some(Severity::Error)));
     assert_eq!((server.counters().sessions_opened(), server.counters().sessions_open()), (1, 1));
 
     drop(client);
@@ -98,6 +101,14 @@ async fn a_refusing_server_is_not_reached_and_comes_back_on_its_port() {
 }
 
 #[tokio::test]
+async fn nobody_else_gets_the_port_while_it_is_refused() {
+    let server = Server::start().await.unwrap();
+    server.set(Weather::Refuse).await.unwrap();
+    let thief = TcpListener::bind(server.address()).await.unwrap_err();
+    assert_eq!(thief.kind(), io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
 async fn a_reset_is_seen_as_a_reset() {
     let server = Server::start().await.unwrap();
     let (_client, life) = dial(&server).await.unwrap();
@@ -146,7 +157,7 @@ async fn a_starting_server_says_so_and_has_lost_its_sessions() {
     assert!(client.is_closed());
     let error = dial(&server).await.err().unwrap();
     assert_eq!(code(&error), Some(SqlState::CANNOT_CONNECT_NOW));
-    assert_eq!(error.as_db_error().unwrap().parsed_severity(), Some(Severity::Fatal));
+    assert_eq!(severity(&error), Some(Severity::Fatal));
     assert_eq!(server.counters().sessions_opened(), 1);
 }
 
@@ -173,7 +184,7 @@ async fn a_read_only_server_refuses_writes_of_old_sessions_and_new() {
     for client in [&old, &new] {
         let error = client.execute("INSERT INTO t VALUES (1)", &[]).await.unwrap_err();
         assert_eq!(code(&error), Some(SqlState::READ_ONLY_SQL_TRANSACTION));
-        assert_eq!(error.as_db_error().unwrap().parsed_severity(), Some(Severity::Error));
+        assert_eq!(severity(&error), Some(Severity::Error));
         assert_eq!(role(client).await, (true, "on".to_owned()));
     }
     server.set(Weather::Fair).await.unwrap();
@@ -189,7 +200,8 @@ async fn a_terminated_session_is_told_whether_it_was_idle_or_not() {
     tokio::pin!(query);
     assert!(timeout(Duration::from_millis(50), &mut query).await.is_err());
     server.set(Weather::Terminate).await.unwrap();
-    assert_eq!(code(&ended(idle_life).await.unwrap()), Some(SqlState::ADMIN_SHUTDOWN));
+    let told = ended(idle_life).await.unwrap();
+    assert_eq!((code(&told), severity(&told)), (Some(SqlState::ADMIN_SHUTDOWN), Some(Severity::Fatal)));
     assert_eq!(code(&timeout(PATIENCE, query).await.unwrap().unwrap_err()), Some(SqlState::ADMIN_SHUTDOWN));
     ended(busy_life).await;
     dial(&server).await.unwrap();
@@ -226,7 +238,7 @@ async fn a_changed_password_is_denied_until_it_is_renewed() {
     server.set(Weather::WrongPassword).await.unwrap();
     let error = old.connect(NoTls).await.err().unwrap();
     assert_eq!(code(&error), Some(SqlState::INVALID_PASSWORD));
-    assert_eq!(error.as_db_error().unwrap().parsed_severity(), Some(Severity::Fatal));
+    assert_eq!(severity(&error), Some(Severity::Fatal));
     server.set(Weather::Fair).await.unwrap();
     assert_eq!(code(&old.connect(NoTls).await.err().unwrap()), Some(SqlState::INVALID_PASSWORD));
     dial(&server).await.unwrap();
@@ -287,6 +299,44 @@ async fn dropping_the_server_leaves_no_socket_in_any_weather() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_any_weathers_in_any_order_every_client_is_served_again() {
+    let server = Arc::new(Server::start().await.unwrap());
+    let calm = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..64).map(|_| tokio::spawn(persist(server.clone(), calm.clone()))).collect();
+    for turn in 0..50_usize {
+        // 7 and 10 have no common divisor, so each weather follows another than the one before it in the list.
+        server.set(*Weather::ALL.get(turn * 7 % Weather::ALL.len()).unwrap()).await.unwrap();
+        if turn % 3 == 0 {
+            server.terminate_all().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.set(Weather::Fair).await.unwrap();
+    calm.store(true, Ordering::SeqCst);
+    for client in clients {
+        timeout(PATIENCE, client).await.unwrap().unwrap();
+    }
+    let counters = server.counters();
+    assert!(counters.dials().is_sorted() && counters.dials().len() >= counters.sessions_opened());
+    until("all have left", || counters.sockets_open() == 0 && counters.sessions_open() == 0).await;
+}
+
+/// Dials and asks, whatever happens, until it has been answered in calm weather.
+async fn persist(server: Arc<Server>, calm: Arc<AtomicBool>) {
+    loop {
+        let was_calm = calm.load(Ordering::SeqCst);
+        if let Ok((client, _life)) = dial(&server).await
+            && client.simple_query("SELECT 1").await.is_ok()
+            && was_calm
+        {
+            return;
+        }
+        // Refusals come at once: leave the others some of the processor.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 fn config(server: &Server) -> Config {
     let mut config = Config::new();
     config.host(server.address().ip().to_string()).port(server.address().port());
@@ -334,6 +384,11 @@ async fn refuses(address: SocketAddr) {
 
 fn code(error: &Error) -> Option<SqlState> {
     error.code().cloned()
+}
+
+/// The severity that is never localised, which pgwire leaves out unless told.
+fn severity(error: &Error) -> Option<Severity> {
+    error.as_db_error()?.parsed_severity()
 }
 
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {

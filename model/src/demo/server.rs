@@ -19,7 +19,7 @@ use pgwire::api::cancel::DefaultCancelHandler;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 pub use counters::Counters;
 pub use weather::Weather;
@@ -34,14 +34,13 @@ const BACKLOG: i32 = 1024;
 /// How long an error of accept is waited out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 
-/// The server. Dropping it closes its port and every socket.
+/// The server. Dropping it closes its port and every socket, as soon as its runtime gets to it.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     password: watch::Sender<String>,
     orders: mpsc::UnboundedSender<Order>,
     counters: Counters,
-    listening: AbortHandle,
     /// Bound and never listening: keeps the port ours, and refused, while nobody listens. Without
     /// it the kernel could give the port to a client, even to one that then reaches itself.
     _port: Socket,
@@ -84,8 +83,8 @@ impl Server {
             sessions: JoinSet::new(),
             ends: Vec::new(),
         };
-        let listening = tokio::spawn(accepting.run(inbox)).abort_handle();
-        Ok(Self { address, password, orders, counters, listening, _port: port })
+        tokio::spawn(accepting.run(inbox));
+        Ok(Self { address, password, orders, counters, _port: port })
     }
 
     /// Where it listens; the same for the server's whole life.
@@ -152,12 +151,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.listening.abort();
-    }
-}
-
 /// The task that accepts; it owns the sessions, so that they end with it.
 struct Accepting {
     address: SocketAddr,
@@ -183,6 +176,7 @@ impl Accepting {
                         self.end_all(end);
                         drop(done.send(Ok(())));
                     }
+                    // The server was dropped: the sessions end with this task.
                     None => return,
                 },
                 stream = accept(self.listener.as_ref()) => self.welcome(stream),
@@ -241,12 +235,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Two sockets hold the port, so both say that they share it.
+/// Two sockets hold the port, so both say that they share it: with each other, and with nobody
+/// who does not say so.
 fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
     #[cfg(unix)]
     socket.set_reuse_port(true)?;
+    #[cfg(not(unix))]
+    socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
