@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use relink_model::demo::server::{Server, Weather};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -23,7 +22,7 @@ const SILENCE: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn in_fair_weather_both_protocols_answer_and_the_role_is_reported() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (client, connection) = config(&server).connect(NoTls).await.unwrap();
     assert_eq!(connection.parameter("in_hot_standby"), Some("off"));
     assert_eq!(connection.parameter("default_transaction_read_only"), Some("off"));
@@ -50,27 +49,8 @@ async fn in_fair_weather_both_protocols_answer_and_the_role_is_reported() {
 }
 
 #[tokio::test]
-async fn the_status_of_the_transaction_is_reported_after_every_statement() {
-    let server = Server::start().await.unwrap();
-    let mut wire = Wire::login(&server).await;
-    for (sql, status) in [
-        ("SELECT 1", b'I'),
-        ("BEGIN", b'T'),
-        ("INSERT INTO t VALUES (1)", b'T'),
-        ("ROLLBACK", b'I'),
-        ("BEGIN; SELECT nonsense; COMMIT", b'E'),
-        ("SELECT 1", b'E'),
-        ("", b'E'),
-        ("COMMIT", b'I'),
-        ("SELECT nonsense", b'I'),
-    ] {
-        assert_eq!(wire.query(sql).await, status, "after `{sql}`");
-    }
-}
-
-#[tokio::test]
 async fn in_a_failed_transaction_nothing_but_its_end_is_accepted() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (mut client, _life) = dial(&server).await.unwrap();
     let transaction = client.transaction().await.unwrap();
     transaction.query("SELECT nonsense", &[]).await.unwrap_err();
@@ -82,7 +62,7 @@ async fn in_a_failed_transaction_nothing_but_its_end_is_accepted() {
 
 #[tokio::test]
 async fn a_refusing_server_is_not_reached_and_comes_back_on_its_port() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let address = server.address();
     let (client, life) = dial(&server).await.unwrap();
     server.set(Weather::Refuse).await.unwrap();
@@ -102,7 +82,7 @@ async fn a_refusing_server_is_not_reached_and_comes_back_on_its_port() {
 
 #[tokio::test]
 async fn nobody_else_gets_the_port_while_it_is_refused() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     server.set(Weather::Refuse).await.unwrap();
     let thief = TcpListener::bind(server.address()).await.unwrap_err();
     assert_eq!(thief.kind(), io::ErrorKind::AddrInUse);
@@ -110,7 +90,7 @@ async fn nobody_else_gets_the_port_while_it_is_refused() {
 
 #[tokio::test]
 async fn a_reset_is_seen_as_a_reset() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (_client, life) = dial(&server).await.unwrap();
     server.set(Weather::Reset).await.unwrap();
     let error = ended(life).await.unwrap();
@@ -122,7 +102,7 @@ async fn a_reset_is_seen_as_a_reset() {
 
 #[tokio::test]
 async fn silence_freezes_sessions_and_dials_until_it_ends() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (client, _life) = dial(&server).await.unwrap();
     server.set(Weather::Silent).await.unwrap();
     let (query, attempt) = (client.simple_query("SELECT 1"), dial(&server));
@@ -137,7 +117,7 @@ async fn silence_freezes_sessions_and_dials_until_it_ends() {
 
 #[tokio::test]
 async fn a_statement_in_flight_when_silence_begins_is_not_answered_in_it() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (client, _life) = dial(&server).await.unwrap();
     let query = client.simple_query("SELECT pg_sleep(0.2)");
     tokio::pin!(query);
@@ -150,7 +130,7 @@ async fn a_statement_in_flight_when_silence_begins_is_not_answered_in_it() {
 
 #[tokio::test]
 async fn a_starting_server_says_so_and_has_lost_its_sessions() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (client, life) = dial(&server).await.unwrap();
     server.set(Weather::Starting).await.unwrap();
     assert!(ended(life).await.is_none_or(|error| code(&error).is_none()));
@@ -163,7 +143,7 @@ async fn a_starting_server_says_so_and_has_lost_its_sessions() {
 
 #[tokio::test]
 async fn a_full_server_turns_away_and_keeps_whom_it_has() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (client, _life) = dial(&server).await.unwrap();
     server.set(Weather::Full).await.unwrap();
     assert_eq!(code(&dial(&server).await.err().unwrap()), Some(SqlState::TOO_MANY_CONNECTIONS));
@@ -174,7 +154,7 @@ async fn a_full_server_turns_away_and_keeps_whom_it_has() {
 
 #[tokio::test]
 async fn a_read_only_server_refuses_writes_of_old_sessions_and_new() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (old, _old_life) = dial(&server).await.unwrap();
     server.set(Weather::ReadOnly).await.unwrap();
     let (new, connection) = config(&server).connect(NoTls).await.unwrap();
@@ -193,7 +173,7 @@ async fn a_read_only_server_refuses_writes_of_old_sessions_and_new() {
 
 #[tokio::test]
 async fn a_terminated_session_is_told_whether_it_was_idle_or_not() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (_idle, idle_life) = dial(&server).await.unwrap();
     let (busy, busy_life) = dial(&server).await.unwrap();
     let query = busy.simple_query("SELECT pg_sleep(600)");
@@ -209,7 +189,7 @@ async fn a_terminated_session_is_told_whether_it_was_idle_or_not() {
 
 #[tokio::test]
 async fn a_shutdown_is_a_termination_and_then_a_refusal() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (_client, life) = dial(&server).await.unwrap();
     server.terminate_all().await.unwrap();
     server.set(Weather::Refuse).await.unwrap();
@@ -219,7 +199,7 @@ async fn a_shutdown_is_a_termination_and_then_a_refusal() {
 
 #[tokio::test]
 async fn a_flapping_server_drops_every_session_that_it_has_opened() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     server.set(Weather::Flap).await.unwrap();
     for opened in 1..=3 {
         let (client, life) = dial(&server).await.unwrap();
@@ -232,7 +212,7 @@ async fn a_flapping_server_drops_every_session_that_it_has_opened() {
 
 #[tokio::test]
 async fn a_changed_password_is_denied_until_it_is_renewed() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let old = config(&server);
     let (client, _life) = dial(&server).await.unwrap();
     server.set(Weather::WrongPassword).await.unwrap();
@@ -252,7 +232,7 @@ async fn a_changed_password_is_denied_until_it_is_renewed() {
 
 #[tokio::test]
 async fn a_statement_can_be_cancelled_and_the_session_goes_on() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (client, _life) = dial(&server).await.unwrap();
     let query = client.simple_query("SELECT pg_sleep(600)");
     tokio::pin!(query);
@@ -272,7 +252,7 @@ async fn a_statement_can_be_cancelled_and_the_session_goes_on() {
 
 #[tokio::test]
 async fn a_cut_spares_nobody_and_the_next_dial_is_served() {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().unwrap();
     let (_client, life) = dial(&server).await.unwrap();
     let unanswered = TcpStream::connect(server.address()).await.unwrap();
     until("both are taken", || server.counters().sockets_open() == 2).await;
@@ -286,7 +266,7 @@ async fn a_cut_spares_nobody_and_the_next_dial_is_served() {
 #[tokio::test]
 async fn dropping_the_server_leaves_no_socket_in_any_weather() {
     for weather in Weather::ALL {
-        let server = Server::start().await.unwrap();
+        let server = Server::start().unwrap();
         let (address, counters) = (server.address(), server.counters());
         let (client, life) = dial(&server).await.unwrap();
         server.set(weather).await.unwrap();
@@ -301,7 +281,7 @@ async fn dropping_the_server_leaves_no_socket_in_any_weather() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_any_weathers_in_any_order_every_client_is_served_again() {
-    let server = Arc::new(Server::start().await.unwrap());
+    let server = Arc::new(Server::start().unwrap());
     let calm = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..64).map(|_| tokio::spawn(persist(server.clone(), calm.clone()))).collect();
     for turn in 0..50_usize {
@@ -335,6 +315,11 @@ async fn persist(server: Arc<Server>, calm: Arc<AtomicBool>) {
         // Refusals come at once: leave the others some of the processor.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+#[test]
+fn outside_a_runtime_it_is_an_error_and_no_panic() {
+    assert!(Server::start().unwrap_err().to_string().contains("runtime"));
 }
 
 fn config(server: &Server) -> Config {
@@ -393,49 +378,4 @@ fn severity(error: &Error) -> Option<Severity> {
 
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     Some(error.source()?.downcast_ref::<io::Error>()?.kind())
-}
-
-/// The protocol by hand, for what the driver does not show.
-struct Wire(TcpStream);
-
-impl Wire {
-    async fn login(server: &Server) -> Self {
-        let mut wire = Self(TcpStream::connect(server.address()).await.unwrap());
-        let startup = b"\0\x03\0\0user\0demo\0database\0demo\0\0";
-        wire.0.write_all(&u32::try_from(startup.len() + 4).unwrap().to_be_bytes()).await.unwrap();
-        wire.0.write_all(startup).await.unwrap();
-        assert_eq!(wire.read().await, (b'R', vec![0, 0, 0, 3]), "asks for the password in clear text");
-        wire.send(b'p', &server.password()).await;
-        assert_eq!(wire.ready().await, b'I');
-        wire
-    }
-
-    async fn query(&mut self, sql: &str) -> u8 {
-        self.send(b'Q', sql).await;
-        self.ready().await
-    }
-
-    async fn send(&mut self, kind: u8, text: &str) {
-        let length = u32::try_from(text.len() + 5).unwrap().to_be_bytes();
-        self.0.write_all(&[&[kind][..], &length, text.as_bytes(), b"\0"].concat()).await.unwrap();
-    }
-
-    /// The status in the next `ReadyForQuery`.
-    async fn ready(&mut self) -> u8 {
-        loop {
-            if let (b'Z', body) = self.read().await {
-                return *body.first().unwrap();
-            }
-        }
-    }
-
-    async fn read(&mut self) -> (u8, Vec<u8>) {
-        let message = async {
-            let kind = self.0.read_u8().await.unwrap();
-            let mut body = vec![0; self.0.read_u32().await.unwrap() as usize - 4];
-            self.0.read_exact(&mut body).await.unwrap();
-            (kind, body)
-        };
-        timeout(PATIENCE, message).await.unwrap()
-    }
 }

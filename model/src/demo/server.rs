@@ -18,6 +18,7 @@ use pgwire::api::ConnectionManager;
 use pgwire::api::cancel::DefaultCancelHandler;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -56,11 +57,9 @@ impl Server {
     /// Starts a server on a free port of 127.0.0.1, in fair weather.
     ///
     /// # Errors
-    /// When no port can be had.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime with I/O and time enabled.
-    pub async fn start() -> io::Result<Self> {
+    /// When no port can be had, or outside a tokio runtime.
+    pub fn start() -> io::Result<Self> {
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
         let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = port.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an address of TCP"))?;
         let counters = Counters::default();
@@ -83,7 +82,7 @@ impl Server {
             sessions: JoinSet::new(),
             ends: Vec::new(),
         };
-        tokio::spawn(accepting.run(inbox));
+        runtime.spawn(accepting.run(inbox));
         Ok(Self { address, password, orders, counters, _port: port })
     }
 
