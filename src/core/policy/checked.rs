@@ -51,25 +51,30 @@ impl Checked {
     /// `max(cap0, kcap·age) / √max_size`, `age` counted up to `elapsed_max`.
     ///
     /// With many slots it may lie below `w0`; no wait does.
+    #[inline]
     pub fn cap(&self, age: Span) -> Span {
         self.kcap_shared.of(age.min(self.elapsed_max)).max(self.cap0_shared)
     }
 
     /// The window of an absent server when the outage is `age` old: `kd·age` within `[w0, capd]`.
+    #[inline]
     pub fn down_window(&self, age: Span) -> Span {
         self.window(self.kd, age)
     }
 
     /// The window while silence cannot be told from overload: `ka·age` within `[w0, capd]`.
+    #[inline]
     pub fn ambiguous_window(&self, age: Span) -> Span {
         self.window(self.ka, age)
     }
 
+    #[inline]
     fn window(&self, share: Ratio, age: Span) -> Span {
         share.of(age.min(self.elapsed_max)).max(self.w0).min(self.capd)
     }
 
     /// The deadline of a dial after so many doublings: `dial_deadline·2ⁿ`, at most `dial_deadline_max`.
+    #[inline]
     pub fn dial_deadline_at(&self, doublings: u8) -> Span {
         let factor = 1_u64.checked_shl(u32::from(doublings)).unwrap_or(u64::MAX);
         (self.dial_deadline * factor).min(self.dial_deadline_max)
@@ -77,6 +82,7 @@ impl Checked {
 
     /// One wait of relink's pacing: uniform over the whole milliseconds from `⌈jitter_lo·window⌉` to
     /// `⌈jitter_hi·window⌉`, both included. A greater `chance` gives no shorter wait, nor does a greater window.
+    #[inline]
     pub fn jitter(&self, window: Span, chance: u64) -> Span {
         let least = self.jitter_lo.of(window).as_millis();
         let most = self.jitter_hi.of(window).as_millis();

@@ -37,9 +37,17 @@ impl Ratio {
     }
 
     /// This share of `span`, rounded up: every wait is at least what the policy says.
+    #[inline]
     pub fn of(self, span: Span) -> Span {
-        let ms = (u128::from(span.as_millis()) * u128::from(self.0)).div_ceil(u128::from(MILLION));
-        Span::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+        // Up to 49 days, and a policy's spans are shorter, 64 bits hold the product.
+        let ms = match span.as_millis().checked_mul(u64::from(self.0)) {
+            Some(product) => product.div_ceil(u64::from(MILLION)),
+            None => {
+                let ms = (u128::from(span.as_millis()) * u128::from(self.0)).div_ceil(u128::from(MILLION));
+                u64::try_from(ms).unwrap_or(u64::MAX)
+            }
+        };
+        Span::from_millis(ms)
     }
 }
 
