@@ -5,13 +5,16 @@ extern crate alloc;
 
 mod core;
 
-pub use crate::core::fault::{Fault, Phase};
+pub use crate::core::classify::{Evidence, Severity, Verdict, classify};
+pub use crate::core::fault::{Does, Fault, Phase, Session};
 pub use crate::core::link::{self, LeaseId, Link, Work};
 pub use crate::core::pacer::{self, DialId, Pacer};
 pub use crate::core::policy::{self, Backoff, Checked, OnDown, Policy, Ratio, Validate};
 pub use crate::core::pool::{self, Pool, Refusal};
 pub use crate::core::role::{Role, Target};
-pub use crate::core::time::{Span, Time};
+pub use crate::core::rule::{BadRule, IO_KINDS, Rule};
+pub use crate::core::time::{Span, SpanError, Time};
+pub use crate::core::word::{UnknownWord, nearest};
 
 #[cfg(feature = "tokio")]
 pub mod adapter;

@@ -1,8 +1,8 @@
 //! What went wrong, ordered by what must be done about it, not by where it came from.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 
-use alloc::string::String;
+use super::word::{self, UnknownWord};
 
 /// A classified failure: all that the machines ever see of an error.
 ///
@@ -24,9 +24,9 @@ pub enum Fault {
     Overloaded,
     /// The server answered in a role that was not wanted: read-only, in recovery, standby.
     WrongRole,
-    /// The credentials were refused.
+    /// The login was refused: the credentials, or this role's right to connect. Other credentials may help.
     Denied,
-    /// Database name, TLS, protocol, permission to connect: nothing but a change of configuration helps.
+    /// Database name, TLS, protocol, settings: nothing but a change of configuration helps.
     Misconfigured,
     /// The session died with a statement in flight that may have become durable.
     Ambiguous,
@@ -52,6 +52,109 @@ impl Fault {
         Self::Retryable,
         Self::Query,
     ];
+
+    const NAMES: [&'static str; 12] = [
+        "Refused",
+        "Unreachable",
+        "TimedOut",
+        "Starting",
+        "Lost",
+        "Overloaded",
+        "WrongRole",
+        "Denied",
+        "Misconfigured",
+        "Ambiguous",
+        "Retryable",
+        "Query",
+    ];
+
+    /// What is to be done about it.
+    ///
+    /// The phase matters to one class only: a dial asks for the role itself, so its wrong role is an
+    /// answer and the next endpoint is tried; in a session the error is a hint that has to be confirmed.
+    pub const fn does(self, phase: Phase) -> Does {
+        match self {
+            Self::Refused | Self::Unreachable | Self::TimedOut | Self::Lost => Does::NextEndpoint,
+            Self::Starting => Does::Backoff,
+            Self::Overloaded => Does::Overload,
+            Self::WrongRole => match phase {
+                Phase::Connect => Does::NextEndpoint,
+                Phase::Idle | Phase::Query | Phase::Commit => Does::ConfirmRole,
+            },
+            Self::Denied | Self::Misconfigured => Does::Hold,
+            Self::Ambiguous => Does::ReportAmbiguous,
+            Self::Retryable => Does::RetryTransaction,
+            Self::Query => Does::Callers,
+        }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = UnknownWord;
+
+    /// Reads the name of a class in any case, with or without blanks, `-` and `_`: `WrongRole`, `wrong role`.
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        word::pick("fault", text, &Self::NAMES, &Self::ALL)
+    }
+}
+
+/// What a fault asks for. Which machine does it: the pacer (`NextEndpoint`, `Backoff`, `Overload`,
+/// `Hold`), the pool (`ConfirmRole`), the caller (`RetryTransaction`, `ReportAmbiguous`, `Callers`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Does {
+    /// A new session is dialed, at the first endpoint that the pacer lets be dialed; this one is put off.
+    NextEndpoint,
+    /// The server is there and will serve: it is dialed again later, as after an absence.
+    Backoff,
+    /// The overload window of the endpoint grows: fewer dials, later.
+    Overload,
+    /// No dial of this endpoint until something is renewed: credentials, configuration.
+    Hold,
+    /// The caller may run the whole transaction again, on the same session.
+    RetryTransaction,
+    /// The caller is told that the statement may have become durable; relink never runs it again.
+    ReportAmbiguous,
+    /// The error is the caller's own and passed on as it is.
+    Callers,
+    /// The server is asked for its role before anybody believes the error.
+    ConfirmRole,
+}
+
+impl Does {
+    /// The word used in JSON, such as `next_endpoint`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NextEndpoint => "next_endpoint",
+            Self::Backoff => "backoff",
+            Self::Overload => "overload",
+            Self::Hold => "hold",
+            Self::RetryTransaction => "retry_transaction",
+            Self::ReportAmbiguous => "report_ambiguous",
+            Self::Callers => "callers",
+            Self::ConfirmRole => "confirm_role",
+        }
+    }
+}
+
+/// What the evidence says about the session on which the error came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Session {
+    /// It has ended, or must not be used again. A failed dial has none: also dead.
+    Dead,
+    /// It takes the next statement (after a ROLLBACK, if a transaction was open).
+    Usable,
+}
+
+impl Session {
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dead => "dead",
+            Self::Usable => "usable",
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -90,31 +193,18 @@ pub enum Phase {
     Commit,
 }
 
-/// A row of a fault table as users write it (`[[fault]]`): what is absent matches everything.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
-pub struct Rule {
-    /// The phase, as in [`Phase`].
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub phase: Option<String>,
-    /// The SQLSTATE, five characters.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub sqlstate: Option<String>,
-    /// The severity, not localised.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub severity: Option<String>,
-    /// Part of the message.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub message: Option<String>,
-    /// The routine that reported it.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub routine: Option<String>,
-    /// The system's error number.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub errno: Option<i32>,
-    /// The kind of I/O error.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub io_kind: Option<String>,
-    /// What it is.
-    pub fault: Fault,
+impl Phase {
+    /// Every phase, in order.
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Idle, Self::Query, Self::Commit];
+
+    const NAMES: [&'static str; 4] = ["connect", "idle", "query", "commit"];
+}
+
+impl FromStr for Phase {
+    type Err = UnknownWord;
+
+    /// Reads `connect`, `idle`, `query` or `commit`, in any case.
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        word::pick("phase", text, &Self::NAMES, &Self::ALL)
+    }
 }

@@ -1,9 +1,14 @@
 //! The pure core: values in, values out; no clock, no chance of its own, no I/O.
 
-pub mod fault;
+pub(crate) mod classify;
+pub(crate) mod fault;
 pub mod link;
 pub mod pacer;
 pub mod policy;
 pub mod pool;
 pub(crate) mod role;
+pub(crate) mod rule;
+#[cfg(feature = "serde")]
+mod rule_text;
 pub(crate) mod time;
+pub(crate) mod word;

@@ -41,4 +41,4 @@ pub use load::LoadError;
 pub use ratio::{Ratio, RatioError};
 pub use table::{Builder, Policy};
 
-pub use super::fault::Rule;
+pub use super::rule::Rule;
