@@ -1,6 +1,5 @@
 //! The testbed itself: servers start, stop, crash, fail over, and none is left behind.
 #![cfg(feature = "postgres")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 mod support;
 
