@@ -1,3 +1,4 @@
 //! Worlds, properties and demonstrations of the relink state machines.
 
 pub mod demo;
+pub mod proxy;

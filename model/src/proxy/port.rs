@@ -1,0 +1,82 @@
+//! Which loopback ports are safe to close and open again while somebody keeps dialing them.
+
+use std::{
+    fs,
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::LOOPBACK;
+
+/// Where the search begins. Below are the ports that well-known services have.
+const FIRST: u16 = 10_240;
+
+/// How many ports are tried before it is given up. Loopback ports are rarely taken.
+const TRIES: u64 = 512;
+
+/// Waiting connections that the kernel keeps for the acceptor; it drops more, and their clients would try again only
+/// after a second, which is not a fault that anybody asked for. Linux cuts it to `net.core.somaxconn` (4096).
+const BACKLOG: u32 = 4_096;
+
+/// A port of 127.0.0.1 on which nobody listens now.
+///
+/// It lies below the range from which the kernel takes the source ports of outgoing connections. Inside that range, a
+/// client that keeps dialing a closed port is sooner or later connected to itself (TCP's simultaneous open), and any
+/// outgoing connection may take the port while its server is down.
+///
+/// # Errors
+/// All ports that were tried are taken.
+pub fn free_port() -> io::Result<u16> {
+    find(|addr| std::net::TcpListener::bind(addr).map(|_| addr.port()))
+}
+
+pub(super) fn listen_somewhere() -> io::Result<TcpListener> {
+    find(listen)
+}
+
+/// Opens a port again. Whatever holds it may be on its way out, so this tries for two seconds.
+pub(super) async fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
+    let mut tries = 0;
+    loop {
+        match listen(addr) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < 200 => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // Connections of the earlier listener may still use the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+fn find<T>(mut taken_by: impl FnMut(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    let width = u64::from(first_of_kernel().saturating_sub(FIRST)).max(1);
+    // Test processes run side by side; a common start would make them race for the same ports.
+    let start = RandomState::new().build_hasher().finish();
+    for step in 0..TRIES {
+        // Below `width`, so it fits.
+        let offset = u16::try_from(start.wrapping_add(step) % width).unwrap_or(0);
+        match taken_by((LOOPBACK, FIRST.saturating_add(offset)).into()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            other => return other,
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, format!("{TRIES} ports of 127.0.0.1 in a row are taken: close some")))
+}
+
+/// The lowest source port of outgoing connections; Linux's default where it cannot be read.
+fn first_of_kernel() -> u16 {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768)
+}
