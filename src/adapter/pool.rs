@@ -116,6 +116,11 @@ impl<C: Connect> Pool<C> {
         (core.machine.tally(), core.machine.waiters())
     }
 
+    /// The instant from which the times of [`Event`] and [`Trace`] count.
+    pub fn built_at(&self) -> Instant {
+        self.shared.origin
+    }
+
     /// The connector, for example to renew its password.
     pub fn connector(&self) -> &C {
         &self.shared.connect

@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock: the instants are given, so that the numbers can be tested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use relink::Fault;
@@ -64,6 +64,17 @@ impl Ledger {
     /// Notes an error that a worker was told.
     pub fn failed(&mut self, fault: Fault, at: Instant) {
         self.failed.push((fault, at));
+    }
+
+    /// How many workers have been served since `from`.
+    pub fn served_since(&self, from: Instant) -> usize {
+        let recent = self.served.iter().rev().take_while(|(_, at)| *at >= from);
+        recent.map(|(worker, _)| *worker).collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many dials were started since `from`.
+    pub fn dials_since(&self, from: Instant) -> usize {
+        self.dials.iter().rev().take_while(|at| **at >= from).count()
     }
 
     /// The numbers of one fault.
