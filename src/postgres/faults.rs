@@ -70,12 +70,16 @@ pub static TABLE: &[Rule] = &[
     // 08, connection exceptions. Raised at ERROR they speak of a connection of the server's own.
     answered("08P01", Misconfigured, "manual: protocol_violation, in answer to the dial's own first messages")
         .at(Connect),
-    code("08P01", Query, "manual: protocol_violation; ERROR: such as too few parameters bound, the session goes on")
-        .severe(Error),
+    code(
+        "08P01",
+        Query,
+        "manual: protocol_violation; ERROR: too few parameters bound (run on 15), the session goes on",
+    )
+    .severe(Error),
     code("08P01", Lost, "manual: protocol_violation; the session ends"),
     code("08007", Ambiguous, "manual: transaction_resolution_unknown"),
     code("08004", Denied, "manual: sqlserver_rejected_establishment_of_sqlconnection").at(Connect),
-    code("08", Query, "postgres_fdw and dblink: ERROR of class 08 is about the server's own connection")
+    code("08", Query, "postgres_fdw (run on 15): ERROR of class 08 is about the server's own connection")
         .severe(Error)
         .at(Phase::Query),
     code("08", Lost, "manual: class 08, connection exception"),
@@ -102,7 +106,8 @@ pub static TABLE: &[Rule] = &[
     code("3D000", Misconfigured, "observed: c1 unknown database; FATAL later: a pooler's dial").severe(Fatal),
     code("42501", Denied, "observed: c3 no CONNECT privilege on database; another role may have it").at(Connect),
     code("55000", Denied, "observed: c2 datallowconn=false; an administrator's doing, often for a while").at(Connect),
-    code("0A000", Misconfigured, "manual: feature_not_supported; the protocol version of the dial").at(Connect),
+    code("0A000", Misconfigured, "manual: feature_not_supported; the protocol version of the dial (run on 15)")
+        .at(Connect),
     code("22", Misconfigured, "observed: b6 bad startup option value (22023)").at(Connect),
     // Role: three codes that a standby gives and that a caller can provoke on a primary too.
     code("25006", WrongRole, "observed: j1 INSERT on a hot standby; j16 BEGIN READ ONLY on a primary"),
@@ -120,7 +125,8 @@ pub static TABLE: &[Rule] = &[
     code("42P05", Query, "observed: r7 statement name clash left by another client of PgBouncer"),
     code("55P03", Query, "observed: m4 lock_timeout, m5 NOWAIT lock"),
     code("25P02", Query, "observed: p4 statement in an aborted transaction"),
-    code("42", Misconfigured, "manual: class 42; an unknown setting among the options of the dial").at(Connect),
+    code("42", Misconfigured, "manual: class 42; unknown setting or switch in the options of the dial (run on 15)")
+        .at(Connect),
     code("02", Query, "manual: class 02, no data"),
     code("03", Query, "manual: class 03, statement not yet complete"),
     code("09", Query, "manual: class 09, triggered action exception"),
