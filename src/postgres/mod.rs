@@ -6,3 +6,7 @@ mod framing_tests;
 mod last_words;
 mod statement;
 mod tap;
+mod config;
+mod words;
+
+pub use config::{Config, ConfigError, TlsMode, Transport};
