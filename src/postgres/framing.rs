@@ -298,7 +298,9 @@ impl Framing {
                 let copy = if self.copy_extended { request } else { self.sent };
                 self.durable_to = self.durable_to.max(copy);
             }
-            // Flush, CopyData, CopyFail, Terminate, the answers of authentication.
+            // CopyFail. Behind a COPY that was refused before it began it draws an answer of its own.
+            b'f' => self.busy_to = request,
+            // Flush, CopyData, Terminate, the answers of authentication.
             _ => {}
         }
     }
@@ -381,8 +383,9 @@ impl Framing {
             // While it takes data the server ignores a Sync, the one behind Execute too: the request
             // will end with the Sync behind CopyDone or CopyFail.
             self.sent = self.sent.saturating_sub(1);
-            self.batch = true;
-            self.busy_to = self.busy_to.max(request);
+            // Unless that one was sent already, as by a caller that gave the COPY up at once.
+            self.batch |= self.sent < request;
+            self.busy_to = self.busy_to.min(self.sent.max(request));
         }
     }
 }

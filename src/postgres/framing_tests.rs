@@ -178,6 +178,20 @@ fn a_copy_given_up_before_it_began_is_counted_right() {
     assert_eq!(seen(&framing), Busy);
     ready(&mut framing, b'I');
     assert_eq!(seen(&framing), Rest);
+    send(&mut framing, b"CS");
+    assert_eq!(seen(&framing), Rest, "nothing of the copy is left over");
+}
+
+#[test]
+fn a_copy_refused_before_it_began_is_answered_twice() {
+    let mut framing = startup();
+    send(&mut framing, b"BES");
+    ready(&mut framing, b'I');
+    assert_eq!(seen(&framing), Rest);
+    send(&mut framing, b"fS");
+    assert_eq!(seen(&framing), Busy);
+    ready(&mut framing, b'I');
+    assert_eq!(seen(&framing), Rest);
 }
 
 #[test]
