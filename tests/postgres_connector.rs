@@ -16,7 +16,11 @@ use relink::{
     adapter::{Connect, Death, Failure},
     postgres::{Config, Postgres, Session},
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_postgres::SimpleQueryMessage;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -365,6 +369,75 @@ async fn a_copy_is_durable_only_when_it_is_finished() {
     work(&postgres, &one.session, Work::AtRest).await;
     let rows: i64 = one.session.query_one("select count(*) from t", &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
+}
+
+/// The driver ends such a COPY with a message that the server answers once more, and takes that
+/// answer for an error of the protocol (tokio-postgres 0.7.18).
+#[tokio::test]
+async fn a_copy_refused_before_it_began_never_leaves_a_session_to_be_lent() {
+    let server = Server::start(&[]);
+    let postgres = connector(&server, "");
+    let mut one = live(&postgres).await;
+    assert!(one.session.copy_in::<_, Bytes>("COPY nowhere FROM STDIN").await.is_err());
+    assert_eq!(postgres.work(&one.session), Work::Statement { durable: false });
+    let reset = timeout(SOON, postgres.reset(&mut one.session)).await.unwrap();
+    assert_eq!(reset.unwrap_err().fault, Fault::Lost);
+    assert_eq!(timeout(SOON, one.life).await.unwrap().unwrap().failure.fault, Fault::Lost);
+}
+
+#[tokio::test]
+async fn a_name_with_several_addresses_is_tried_to_the_one_that_answers() {
+    let server = Server::start(&[]);
+    // Mostly `::1` first, where this server does not listen.
+    let postgres: Postgres = format!("host=localhost port={} user=postgres", server.port).parse().unwrap();
+    live(&postgres).await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_role_is_asked_for() {
+    let server = Server::start(&[]);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let behind = server.port;
+    let proxy = tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
+                let (mut read, mut write) = near.split();
+                let (mut from, mut to) = far.split();
+                tokio::join!(tokio::io::copy(&mut read, &mut to), with_another_key(&mut from, &mut write))
+            });
+        }
+    });
+    let text =
+        format!("postgresql://postgres@127.0.0.1:{port}/postgres?target_session_attrs=read-write&sslmode=disable");
+    let postgres: Postgres = text.parse().unwrap();
+    for _ in 0..2 {
+        let mut one = live(&postgres).await;
+        assert!(!one.session.direct());
+        assert!(!postgres.probe(&mut one.session).await.unwrap().in_recovery);
+        one.session.batch_execute("BEGIN").await.unwrap();
+        postgres.reset(&mut one.session).await.unwrap();
+        work(&postgres, &one.session, Work::AtRest).await;
+    }
+    proxy.abort();
+}
+
+/// Passes a server's bytes on with a process id of its own invention, as pooling proxies do.
+async fn with_another_key(
+    from: &mut (impl tokio::io::AsyncRead + Unpin),
+    to: &mut (impl tokio::io::AsyncWrite + Unpin),
+) {
+    let mut piece = vec![0; 65_536];
+    while let Ok(read @ 1..) = from.read(&mut piece).await {
+        let bytes = &mut piece[..read];
+        if let Some(at) = bytes.windows(5).position(|five| five == b"K\0\0\0\x0c") {
+            bytes[at + 5] |= 0x40;
+        }
+        if to.write_all(bytes).await.is_err() {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
