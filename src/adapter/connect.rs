@@ -38,7 +38,8 @@ pub trait Connect: Send + Sync + 'static {
     /// state: cancels, waits until the cancel cannot hit anybody else, rolls back, learns the role.
     fn reset(&self, client: &mut Self::Client) -> impl Future<Output = Result<Role, Failure>> + Send;
 
-    /// What the session is doing. No I/O, a few nanoseconds.
+    /// What the session is doing. Never waits: a few nanoseconds, and where the driver still holds
+    /// requests back, the time to hand them to the kernel.
     fn work(&self, client: &Self::Client) -> Work;
 }
 

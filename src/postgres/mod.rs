@@ -1,7 +1,198 @@
-//! PostgreSQL.
+//! PostgreSQL: how it is dialed, asked and brought back to a clean state.
 
+mod config;
+mod dial;
 mod evidence;
 mod faults;
+mod framing;
+#[cfg(test)]
+mod framing_tests;
+mod last_words;
+mod life;
+#[cfg(not(feature = "rustls"))]
+mod plain;
+mod pool;
+mod reset;
+mod role;
+mod session;
+mod statement;
+mod tap;
+#[cfg(feature = "rustls")]
+mod tls;
+mod transport;
+mod wire;
+mod words;
 
+use std::{
+    fmt,
+    pin::Pin,
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+#[cfg(not(feature = "rustls"))]
+use plain::Security;
+#[cfg(feature = "rustls")]
+use tls::Security;
+
+pub use config::{Config, ConfigError, TlsMode, Transport};
 pub use evidence::{Observed, failure, io_failure};
 pub use faults::TABLE;
+pub use pool::{ConnectError, Lease, Link, Pool};
+pub use session::Session;
+
+use crate::{
+    Fault, Role, Rule, Target, Work,
+    adapter::{Connect, Failure, Opened},
+};
+
+/// What a credential provider returns: the password, or why there is none (without secrets).
+pub type Credential = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
+
+/// A PostgreSQL database, at one or several endpoints.
+///
+/// ```no_run
+/// # fn main() -> Result<(), relink::postgres::ConfigError> {
+/// use relink::postgres::Postgres;
+/// let database: Postgres = "postgresql://app@db1,db2/shop?target_session_attrs=read-write".parse()?;
+/// database.set_password("from a file that may change");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Postgres {
+    config: Config,
+    security: Security,
+    password: RwLock<Option<Vec<u8>>>,
+    provider: Option<Box<dyn Fn() -> Credential + Send + Sync>>,
+    places: Vec<Place>,
+    /// The user's own rows, which come before the fault table.
+    rules: Arc<[Rule]>,
+}
+
+/// An endpoint and what was learned of the way to it.
+struct Place {
+    endpoint: config::Endpoint,
+    path: role::Path,
+}
+
+impl Postgres {
+    /// A connector by a checked configuration.
+    ///
+    /// # Errors
+    ///
+    /// When TLS is asked for and cannot be had: the feature `rustls` is off, or the roots cannot be
+    /// read.
+    pub fn new(mut config: Config) -> Result<Self, ConfigError> {
+        let weak = matches!(config.tls, TlsMode::Disable | TlsMode::Prefer);
+        if config.tls_direct && weak {
+            return Err(ConfigError::new(
+                "sslnegotiation=direct begins with TLS: use it with sslmode=require or stronger",
+            ));
+        }
+        Ok(Self {
+            security: Security::new(&config)?,
+            password: RwLock::new(config.password.take()),
+            provider: None,
+            places: config
+                .endpoints
+                .iter()
+                .map(|endpoint| Place { endpoint: endpoint.clone(), path: role::Path::default() })
+                .collect(),
+            rules: Arc::default(),
+            config,
+        })
+    }
+
+    /// The password for every dial that starts from now on.
+    pub fn set_password(&self, password: impl Into<Vec<u8>>) {
+        *self.password.write().unwrap_or_else(PoisonError::into_inner) = Some(password.into());
+    }
+
+    /// Asks `provider` for the password at each dial, within the dial's deadline.
+    #[must_use]
+    pub fn credentials(mut self, provider: impl Fn() -> Credential + Send + Sync + 'static) -> Self {
+        self.provider = Some(Box::new(provider));
+        self
+    }
+
+    /// Classifies errors by these rows before the fault table ([`TABLE`]): a policy's `[[fault]]`.
+    #[must_use]
+    pub fn rules(mut self, rules: &[Rule]) -> Self {
+        self.rules = rules.into();
+        self
+    }
+
+    async fn password(&self) -> Result<Option<Vec<u8>>, Failure> {
+        match &self.provider {
+            Some(provider) => match provider().await {
+                Ok(password) => Ok(Some(password)),
+                // Nothing was dialed and nothing refused: as cheap as a port where nobody listens.
+                Err(why) => {
+                    Err(Failure::new(Fault::Refused, format!("no password from the credential provider: {why}")))
+                }
+            },
+            None => Ok(self.password.read().unwrap_or_else(PoisonError::into_inner).clone()),
+        }
+    }
+
+    fn place(&self, index: usize) -> Result<&Place, Failure> {
+        self.places.get(index).ok_or_else(|| {
+            let count = self.places.len();
+            Failure::new(Fault::Misconfigured, format!("endpoint {index} of {count} does not exist"))
+        })
+    }
+}
+
+impl TryFrom<tokio_postgres::Config> for Postgres {
+    type Error = ConfigError;
+
+    fn try_from(config: tokio_postgres::Config) -> Result<Self, ConfigError> {
+        Self::new(Config::try_from(config)?)
+    }
+}
+
+impl FromStr for Postgres {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::new(text.parse()?)
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Connect for Postgres {
+    type Client = Session;
+
+    fn endpoints(&self) -> usize {
+        self.places.len()
+    }
+
+    fn endpoint(&self, index: usize) -> String {
+        self.places.get(index).map(|place| place.endpoint.to_string()).unwrap_or_default()
+    }
+
+    fn target(&self) -> Target {
+        self.config.target
+    }
+
+    async fn dial(&self, endpoint: usize, accepted: impl FnOnce() + Send) -> Result<Opened<Session>, Failure> {
+        dial::dial(self, endpoint, accepted).await
+    }
+
+    async fn probe(&self, session: &mut Session) -> Result<Role, Failure> {
+        role::verify(session, &self.rules).await
+    }
+
+    async fn reset(&self, session: &mut Session) -> Result<Role, Failure> {
+        reset::reset(self, session).await
+    }
+
+    fn work(&self, session: &Session) -> Work {
+        session.work()
+    }
+}

@@ -1,0 +1,321 @@
+//! Where a PostgreSQL database is and how it wants to be spoken to, from a URL, a key-value string or the driver's own type.
+
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, SslNegotiation, TargetSessionAttrs};
+
+use super::words::Words;
+use crate::{Policy, Target};
+
+/// The most endpoints that one set may have.
+const ENDPOINTS_MAX: usize = 8;
+
+/// PostgreSQL's own port (IANA, `postgresql`).
+const PORT: u16 = 5432;
+
+/// A configuration that cannot be used, with the fix. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// How much TLS is wanted; the words and meanings of libpq's `sslmode`. Unix sockets never use TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Plaintext.
+    Disable,
+    /// TLS when the server offers it, without looking at its certificate; else plaintext.
+    Prefer,
+    /// TLS without looking at the certificate; with a root certificate given the same as `VerifyCa`,
+    /// as in libpq.
+    Require,
+    /// TLS with a certificate that a trusted root has signed, for whatever name.
+    VerifyCa,
+    /// TLS with a certificate that a trusted root has signed for this host.
+    VerifyFull,
+}
+
+/// What the kernel is asked to do for a connection. A zero leaves the kernel's default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transport {
+    /// Idle time before the first keepalive probe; whole seconds, rounded up.
+    pub keepalive_idle: Duration,
+    /// Time between probes; whole seconds, rounded up.
+    pub keepalive_interval: Duration,
+    /// Unanswered probes before the connection is given up.
+    pub keepalive_count: u8,
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`, Linux only).
+    pub tcp_user_timeout: Duration,
+}
+
+impl From<&Policy> for Transport {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            keepalive_idle: policy.keepalive_idle.into(),
+            keepalive_interval: policy.keepalive_interval.into(),
+            keepalive_count: policy.keepalive_count,
+            tcp_user_timeout: policy.tcp_user_timeout.into(),
+        }
+    }
+}
+
+impl Default for Transport {
+    /// The values of [`Policy::default`].
+    fn default() -> Self {
+        Self::from(&Policy::default())
+    }
+}
+
+/// One address that the database may be reached at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// A name, a numeric address, or the folder of a socket.
+    pub(crate) host: Host,
+    /// The address to use instead of looking the name up.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) port: u16,
+}
+
+impl Endpoint {
+    /// The path of the socket in `folder`.
+    pub(crate) fn socket(&self, folder: &std::path::Path) -> PathBuf {
+        folder.join(format!(".s.PGSQL.{}", self.port))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Tcp(host) if host.contains(':') => write!(f, "[{host}]:{}", self.port),
+            Host::Tcp(host) => write!(f, "{host}:{}", self.port),
+            #[cfg(unix)]
+            Host::Unix(folder) => write!(f, "{}", self.socket(folder).display()),
+        }
+    }
+}
+
+/// A checked configuration of one logical database.
+///
+/// Understands what libpq's connection strings say, as far as the driver does, and moreover
+/// `target_session_attrs=primary|standby`, `sslmode=verify-ca|verify-full` and `sslrootcert=FILE`.
+/// `connect_timeout`, `keepalives*` and `tcp_user_timeout` of a string have no effect: the policy
+/// rules them, through its dial deadline and [`Transport`].
+#[derive(Clone)]
+pub struct Config {
+    /// Without password, with TLS left to us.
+    pub(crate) driver: tokio_postgres::Config,
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) target: Target,
+    pub(crate) tls: TlsMode,
+    pub(crate) tls_direct: bool,
+    pub(crate) root_certificate: Option<PathBuf>,
+    pub(crate) transport: Transport,
+}
+
+impl Config {
+    /// The role that a session must have.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// How much TLS is wanted.
+    #[must_use]
+    pub fn tls(mut self, mode: TlsMode) -> Self {
+        self.tls = mode;
+        self
+    }
+
+    /// The file of trusted roots in PEM, instead of those of the operating system.
+    #[must_use]
+    pub fn root_certificate(mut self, file: impl Into<PathBuf>) -> Self {
+        self.root_certificate = Some(file.into());
+        self
+    }
+
+    /// What the kernel is asked to do for each connection.
+    #[must_use]
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+}
+
+impl FromStr for Config {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let (words, rest) = Words::split(text)?;
+        let driver = rest.parse::<tokio_postgres::Config>().map_err(|error| {
+            let why = std::error::Error::source(&error).map(ToString::to_string);
+            // Names of parameters are safe to repeat: ours are the only ones that got here.
+            match why.filter(|why| why.starts_with("invalid value for option")) {
+                Some(why) => ConfigError::new(format!("{why}: see the manual of libpq, \"Connection Strings\"")),
+                None => ConfigError::new(
+                    "the connection string cannot be read: write postgresql://user:password@host:port/database?name=value or name=value pairs",
+                ),
+            }
+        })?;
+        let mut config = Self::try_from(driver)?;
+        if let Some(word) = words.target {
+            config.target = target(&word)?;
+        }
+        if let Some(word) = words.sslmode {
+            config.tls = tls_mode(&word)?;
+        }
+        config.root_certificate = words.sslrootcert.filter(|file| file != "system").map(PathBuf::from);
+        match words.load_balance.as_deref() {
+            None | Some("disable") => Ok(config),
+            Some(_) => Err(load_balance_refused()),
+        }
+    }
+}
+
+impl TryFrom<tokio_postgres::Config> for Config {
+    type Error = ConfigError;
+
+    fn try_from(given: tokio_postgres::Config) -> Result<Self, ConfigError> {
+        if given.get_load_balance_hosts() != LoadBalanceHosts::Disable {
+            return Err(load_balance_refused());
+        }
+        let target = match given.get_target_session_attrs() {
+            TargetSessionAttrs::ReadWrite => Target::ReadWrite,
+            TargetSessionAttrs::ReadOnly => Target::ReadOnly,
+            // The driver's enum may grow; its `Any` is the default.
+            TargetSessionAttrs::Any | _ => Target::Any,
+        };
+        let tls = match given.get_ssl_mode() {
+            SslMode::Disable => TlsMode::Disable,
+            SslMode::Require => TlsMode::Require,
+            // The driver's enum may grow; its `Prefer` is the default.
+            SslMode::Prefer | _ => TlsMode::Prefer,
+        };
+        Ok(Self {
+            password: given.get_password().map(<[u8]>::to_vec),
+            endpoints: endpoints(&given)?,
+            target,
+            tls,
+            tls_direct: given.get_ssl_negotiation() == SslNegotiation::Direct,
+            root_certificate: None,
+            transport: Transport::default(),
+            driver: driver(&given),
+        })
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("user", &self.driver.get_user())
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("dbname", &self.driver.get_dbname())
+            .field("endpoints", &self.endpoints)
+            .field("target", &self.target)
+            .field("tls", &self.tls)
+            .field("root_certificate", &self.root_certificate)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the driver needs for a session over a stream that is already secured: it is told that the
+/// stream is TLS without negotiation, and handed the stream as it is.
+fn driver(given: &tokio_postgres::Config) -> tokio_postgres::Config {
+    let mut driver = tokio_postgres::Config::new();
+    driver
+        .ssl_mode(SslMode::Require)
+        .ssl_negotiation(SslNegotiation::Direct)
+        .channel_binding(given.get_channel_binding());
+    if let Some(user) = given.get_user() {
+        driver.user(user);
+    }
+    if let Some(dbname) = given.get_dbname() {
+        driver.dbname(dbname);
+    }
+    if let Some(options) = given.get_options() {
+        driver.options(options);
+    }
+    if let Some(name) = given.get_application_name() {
+        driver.application_name(name);
+    }
+    driver
+}
+
+fn endpoints(given: &tokio_postgres::Config) -> Result<Vec<Endpoint>, ConfigError> {
+    let (hosts, addresses, ports) = (given.get_hosts(), given.get_hostaddrs(), given.get_ports());
+    let count = hosts.len().max(addresses.len());
+    if count == 0 {
+        return Err(ConfigError::new("no host: name at least one with host= or in the url"));
+    }
+    if count > ENDPOINTS_MAX {
+        return Err(ConfigError::new(format!(
+            "{count} hosts are more than the {ENDPOINTS_MAX} that a set may have: leave some out"
+        )));
+    }
+    if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
+        return Err(ConfigError::new(format!(
+            "{} values of host but {} of hostaddr: give as many of one as of the other",
+            hosts.len(),
+            addresses.len()
+        )));
+    }
+    if ports.len() > 1 && ports.len() != count {
+        return Err(ConfigError::new(format!(
+            "{} values of port for {count} hosts: give one, or one for each",
+            ports.len()
+        )));
+    }
+    (0..count)
+        .map(|index| {
+            let address = addresses.get(index).copied();
+            let host = hosts.get(index).cloned().or_else(|| address.map(|address| Host::Tcp(address.to_string())));
+            let host = host.filter(|host| *host != Host::Tcp(String::new()));
+            let host =
+                host.ok_or_else(|| ConfigError::new(format!("host {} is empty: name it or leave it out", index + 1)))?;
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(PORT);
+            Ok(Endpoint { host, address, port })
+        })
+        .collect()
+}
+
+fn target(word: &str) -> Result<Target, ConfigError> {
+    match word {
+        "any" => Ok(Target::Any),
+        "read-write" => Ok(Target::ReadWrite),
+        "read-only" => Ok(Target::ReadOnly),
+        "primary" => Ok(Target::Primary),
+        "standby" => Ok(Target::Standby),
+        "prefer-standby" => Err(ConfigError::new(
+            "target_session_attrs=prefer-standby is not supported yet: use standby, or any with the standbys named first",
+        )),
+        _ => Err(ConfigError::new(
+            "target_session_attrs has a word that is not known: use any, read-write, read-only, primary or standby",
+        )),
+    }
+}
+
+fn tls_mode(word: &str) -> Result<TlsMode, ConfigError> {
+    match word {
+        "disable" => Ok(TlsMode::Disable),
+        // libpq's `allow` tries plaintext first; both end in whatever the server takes.
+        "allow" | "prefer" => Ok(TlsMode::Prefer),
+        "require" => Ok(TlsMode::Require),
+        "verify-ca" => Ok(TlsMode::VerifyCa),
+        "verify-full" => Ok(TlsMode::VerifyFull),
+        _ => Err(ConfigError::new(
+            "sslmode has a word that is not known: use disable, prefer, require, verify-ca or verify-full",
+        )),
+    }
+}
+
+fn load_balance_refused() -> ConfigError {
+    ConfigError::new("load_balance_hosts is not supported: hosts are tried in the order written; remove it")
+}
