@@ -379,7 +379,9 @@ async fn a_copy_refused_before_it_began_never_leaves_a_session_to_be_lent() {
     let postgres = connector(&server, "");
     let mut one = live(&postgres).await;
     assert!(one.session.copy_in::<_, Bytes>("COPY nowhere FROM STDIN").await.is_err());
-    assert_eq!(postgres.work(&one.session), Work::Statement { durable: false });
+    // At rest only if the second answer has come already and ended it.
+    let work = postgres.work(&one.session);
+    assert!(matches!(work, Work::Statement { .. }) || one.session.is_closed(), "{work:?}");
     let reset = timeout(SOON, postgres.reset(&mut one.session)).await.unwrap();
     assert_eq!(reset.unwrap_err().fault, Fault::Lost);
     assert_eq!(timeout(SOON, one.life).await.unwrap().unwrap().failure.fault, Fault::Lost);
