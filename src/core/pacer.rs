@@ -255,7 +255,7 @@ impl Pacer {
 
     fn requested(&mut self, policy: &Checked, endpoint: u8, chance: u64) -> Option<Command> {
         let (now, serial) = (self.now, self.next);
-        let window = self.windows.get_mut(usize::from(endpoint)).filter(|_| endpoint < self.endpoints)?;
+        let window = self.window(endpoint)?;
         if window.held.is_some() || window.in_flight >= window.allowed || now < window.not_before {
             return None;
         }
@@ -275,7 +275,7 @@ impl Pacer {
 
     fn dialed(&mut self, policy: &Checked, dial: DialId, chance: u64) -> Option<Command> {
         let (now, age) = (self.now, self.age(policy));
-        let window = self.windows.get_mut(usize::from(dial.endpoint()))?;
+        let window = self.window(dial.endpoint())?;
         let lead = window.online == 0;
         window.in_flight = window.in_flight.saturating_sub(1);
         window.online = window.online.saturating_add(1);
@@ -299,9 +299,10 @@ impl Pacer {
     }
 
     fn failed(&mut self, policy: &Checked, dial: DialId, fault: Fault, chance: u64) -> Option<Command> {
+        self.window(dial.endpoint())?;
         self.begin_outage();
         let (now, age, next, renewed) = (self.now, self.age(policy), self.next, self.renewed);
-        let window = self.windows.get_mut(usize::from(dial.endpoint()))?;
+        let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
         let fresh = dial.serial() >= window.cut;
         let mut down = Span::ZERO;
@@ -338,7 +339,7 @@ impl Pacer {
 
     fn abandoned(&mut self, policy: &Checked, dial: DialId, chance: u64) -> Option<Command> {
         let now = self.now;
-        let window = self.windows.get_mut(usize::from(dial.endpoint()))?;
+        let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
         let wait = failure_wait(policy, window, Span::ZERO, chance);
         window.not_before = window.not_before.max(now + wait);
@@ -346,9 +347,10 @@ impl Pacer {
     }
 
     fn lost(&mut self, policy: &Checked, endpoint: u8, unstable: bool, chance: u64) -> Option<Command> {
+        self.window(endpoint)?;
         self.begin_outage();
         let (now, age, next) = (self.now, self.age(policy), self.next);
-        let window = self.windows.get_mut(usize::from(endpoint))?;
+        let window = self.window(endpoint)?;
         window.online = window.online.saturating_sub(1);
         if unstable {
             window.flapped = true;
@@ -371,7 +373,7 @@ impl Pacer {
     }
 
     fn retired(&mut self, endpoint: u8) -> Option<Command> {
-        let window = self.windows.get_mut(usize::from(endpoint))?;
+        let window = self.window(endpoint)?;
         window.online = window.online.saturating_sub(1);
         if self.online() == 0 {
             self.settle_at = Time::NEVER;
@@ -390,6 +392,11 @@ impl Pacer {
             window.held = None;
         }
         None
+    }
+
+    /// What is known of an endpoint of the set; nothing of one outside it.
+    fn window(&mut self, endpoint: u8) -> Option<&mut Window> {
+        self.windows.get_mut(..usize::from(self.endpoints))?.get_mut(usize::from(endpoint))
     }
 
     fn begin_outage(&mut self) {
