@@ -24,6 +24,25 @@ fn an_endpoint_outside_the_set_changes_nothing() {
     }
 }
 
+#[test]
+fn a_classic_policy_is_down_and_not_overloaded() {
+    let policy = policy(|policy| policy.backoff = Backoff::FullJitter { base: second(1), cap: second(9) });
+    let (pacer, dial) = dialed(&policy, Pacer::new(1), 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Failed { dial, fault: Fault::Refused }, 0);
+    assert_eq!(pacer.phase(0), Phase::Down);
+}
+
+#[test]
+fn giving_up_a_dial_does_not_climb_a_classic_ladder() {
+    let policy = policy(|policy| policy.backoff = Backoff::Exponential { base: second(1), cap: second(9) });
+    let (pacer, dial) = dialed(&policy, Pacer::new(1), 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Abandoned { dial }, 0);
+    let then = pacer.not_before(0);
+    let (pacer, dial) = dialed(&policy, pacer, then.as_millis());
+    let (pacer, _) = pacer.step(&policy, then, Event::Failed { dial, fault: Fault::Refused }, 0);
+    assert_eq!(pacer.not_before(0) - then, second(1), "the first failure waits for the base");
+}
+
 fn policy(change: impl FnOnce(&mut Policy)) -> Checked {
     let mut policy = Policy::default();
     change(&mut policy);

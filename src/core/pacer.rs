@@ -124,8 +124,10 @@ enum Answer {
 struct Window {
     /// No dial starts earlier. Only ever moved later.
     not_before: Time,
-    /// The window of overload (`w_over`), or the rung that a classic policy has reached.
+    /// The window of overload (`w_over`); classic policies do not know it.
     over: Span,
+    /// The rung of its ladder that a classic policy has reached; relink's own has none.
+    rung: Span,
     /// Dials with a smaller serial started before the last failure: their failing teaches nothing new.
     cut: u64,
     /// When the youngest dial in flight has been silent for `hedge_after`.
@@ -149,6 +151,7 @@ struct Window {
 const WINDOW: Window = Window {
     not_before: Time::ZERO,
     over: Span::ZERO,
+    rung: Span::ZERO,
     cut: 0,
     hedge_at: Time::ZERO,
     online: 0,
@@ -244,6 +247,7 @@ impl Pacer {
             self.dials = 0;
             for window in &mut self.windows {
                 window.over = Span::ZERO;
+                window.rung = Span::ZERO;
                 window.doublings = 0;
                 window.seen = false;
                 window.flapped = false;
@@ -262,7 +266,8 @@ impl Pacer {
         window.in_flight += 1;
         window.hedge_at = now + policy.hedge_after;
         if window.in_flight < window.allowed {
-            let wait = ramp_wait(policy, window, chance);
+            // The wait between dials of a ramp: none, so self-clocked, unless there was overload.
+            let wait = policy.jitter(window.over, chance);
             window.not_before = window.not_before.max(now + wait);
         }
         let deadline = now + policy.dial_deadline_at(window.doublings);
@@ -288,7 +293,7 @@ impl Pacer {
         let wait = if window.flapped && lead {
             policy.stable_for.min(policy.down_window(age))
         } else {
-            ramp_wait(policy, window, chance)
+            policy.jitter(window.over, chance)
         };
         window.not_before = window.not_before.max(now + wait);
         self.favourite = dial.endpoint();
@@ -341,7 +346,10 @@ impl Pacer {
         let now = self.now;
         let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
+        // It waits as after a failure, and has not taught one.
+        let rung = window.rung;
         let wait = failure_wait(policy, window, Span::ZERO, chance);
+        window.rung = rung;
         window.not_before = window.not_before.max(now + wait);
         None
     }
@@ -413,15 +421,7 @@ impl Pacer {
     /// How long a session must be online, with nothing failing, until the outage is forgotten. The
     /// overload term lets the slowest possible ramp of the other links end before its memory goes.
     fn settling(&self, policy: &Checked) -> Span {
-        let over = match policy.backoff {
-            Backoff::Relink => self.live().iter().map(|window| window.over).max().unwrap_or(Span::ZERO),
-            Backoff::Constant { .. }
-            | Backoff::Exponential { .. }
-            | Backoff::FullJitter { .. }
-            | Backoff::EqualJitter { .. }
-            | Backoff::DecorrelatedJitter { .. }
-            | Backoff::Grpc => Span::ZERO,
-        };
+        let over = self.live().iter().map(|window| window.over).max().unwrap_or(Span::ZERO);
         policy.stable_for + policy.jitter_hi.of(over) * 2
     }
 
@@ -594,50 +594,37 @@ fn fault_answered(policy: &Checked, window: &mut Window, now: Time, down: Span, 
 
 /// The wait after a failure. relink's own never goes below `lo·w0`, whatever was learnt.
 fn failure_wait(policy: &Checked, window: &mut Window, down: Span, chance: u64) -> Span {
-    let rung = window.over;
+    let rung = window.rung;
     let climb = |base: Span, cap: Span| if rung == Span::ZERO { base } else { rung * 2 }.min(cap);
     match policy.backoff {
         Backoff::Relink => policy.jitter(policy.w0.max(down).max(window.over), chance),
         Backoff::Constant { wait } => wait,
         Backoff::Exponential { base, cap } => {
-            window.over = climb(base, cap);
-            window.over
+            window.rung = climb(base, cap);
+            window.rung
         }
         Backoff::FullJitter { base, cap } => {
-            window.over = climb(base, cap);
-            spread_over(window.over, chance)
+            window.rung = climb(base, cap);
+            spread_over(window.rung, chance)
         }
         Backoff::EqualJitter { base, cap } => {
-            window.over = climb(base, cap);
-            let half = Span::from_millis(window.over.as_millis() / 2);
-            half + spread_over(window.over - half, chance)
+            window.rung = climb(base, cap);
+            let half = Span::from_millis(window.rung.as_millis() / 2);
+            half + spread_over(window.rung - half, chance)
         }
         Backoff::DecorrelatedJitter { base, cap } => {
             // The jitter ends at the cap instead of being cut by it: two processes differ there too.
             let most = (rung.max(base) * 3).min(cap);
-            window.over = base + spread_over(most - base, chance);
-            window.over
+            window.rung = base + spread_over(most - base, chance);
+            window.rung
         }
         Backoff::Grpc => {
             // 100 s, because 100 s + 20 % are the 120 s that the specification allows.
             let grown = Span::from_millis(rung.as_millis().saturating_mul(8).div_ceil(5));
-            window.over = grown.max(Span::from_secs(1)).min(Span::from_secs(100));
-            let fifth = Span::from_millis(window.over.as_millis() / 5);
-            window.over - fifth + spread_over(fifth * 2, chance)
+            window.rung = grown.max(Span::from_secs(1)).min(Span::from_secs(100));
+            let fifth = Span::from_millis(window.rung.as_millis() / 5);
+            window.rung - fifth + spread_over(fifth * 2, chance)
         }
-    }
-}
-
-/// The wait between dials of a ramp: self-clocked, unless there was overload.
-fn ramp_wait(policy: &Checked, window: &Window, chance: u64) -> Span {
-    match policy.backoff {
-        Backoff::Relink => policy.jitter(window.over, chance),
-        Backoff::Constant { .. }
-        | Backoff::Exponential { .. }
-        | Backoff::FullJitter { .. }
-        | Backoff::EqualJitter { .. }
-        | Backoff::DecorrelatedJitter { .. }
-        | Backoff::Grpc => Span::ZERO,
     }
 }
 
