@@ -43,6 +43,24 @@ fn giving_up_a_dial_does_not_climb_a_classic_ladder() {
     assert_eq!(pacer.not_before(0) - then, second(1), "the first failure waits for the base");
 }
 
+#[test]
+fn every_failed_dial_waits_for_the_whole_window_also_one_that_teaches_nothing() {
+    let policy = policy(|policy| policy.max_dials = 2);
+    // A session first, so that two dials may be in flight, and then an outage of ten minutes.
+    let (pacer, lead) = dialed(&policy, Pacer::new(1), 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Dialed { dial: lead }, 0);
+    let (pacer, first) = dialed(&policy, pacer, 0);
+    let (pacer, second_dial) = dialed(&policy, pacer, 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Lost { endpoint: 0, unstable: false }, 0);
+    let late = Time::from_millis(600_000);
+    let refused = |dial| Event::Failed { dial, fault: Fault::Refused };
+    let (pacer, _) = pacer.step(&policy, late, refused(first), 0);
+    let later = late + second(10);
+    let (pacer, _) = pacer.step(&policy, later, refused(second_dial), 0);
+    let least = policy.jitter_lo.of(policy.down_window(second(610)));
+    assert!(pacer.not_before(0) >= later + least, "{:?} is less than {least:?} after {later:?}", pacer.not_before(0));
+}
+
 fn policy(change: impl FnOnce(&mut Policy)) -> Checked {
     let mut policy = Policy::default();
     change(&mut policy);

@@ -310,7 +310,8 @@ impl Pacer {
         let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
         let fresh = dial.serial() >= window.cut;
-        let mut down = Span::ZERO;
+        // A dial started before the last failure teaches nothing new, and waits as long as that one.
+        let mut down = policy.down_window(age);
         if fresh {
             window.cut = next;
             down = lesson(policy, window, fault, age);
