@@ -61,6 +61,20 @@ fn every_failed_dial_waits_for_the_whole_window_also_one_that_teaches_nothing() 
     assert!(pacer.not_before(0) >= later + least, "{:?} is less than {least:?} after {later:?}", pacer.not_before(0));
 }
 
+#[test]
+fn an_outage_is_given_up_also_after_longer_than_the_clamp_of_its_age() {
+    let policy = policy(|policy| policy.give_up_after = Some(second(7_200)));
+    let (pacer, dial) = dialed(&policy, Pacer::new(1), 0);
+    let refused = |dial| Event::Failed { dial, fault: Fault::Refused };
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, refused(dial), 0);
+    let (pacer, dial) = dialed(&policy, pacer, 7_100_000);
+    let (pacer, _) = pacer.step(&policy, Time::from_millis(7_199_999), refused(dial), 0);
+    assert_eq!(pacer.held(), None);
+    let (pacer, dial) = dialed(&policy, pacer, 7_300_000);
+    let (pacer, _) = pacer.step(&policy, Time::from_millis(7_300_000), refused(dial), 0);
+    assert_eq!(pacer.held(), Some(Fault::Refused));
+}
+
 fn policy(change: impl FnOnce(&mut Policy)) -> Checked {
     let mut policy = Policy::default();
     change(&mut policy);

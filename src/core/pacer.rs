@@ -338,7 +338,7 @@ impl Pacer {
                 | Fault::Query => {}
             }
         }
-        self.give_up(policy, fault, age);
+        self.give_up(policy, fault);
         self.unsettle(policy);
         None
     }
@@ -427,7 +427,9 @@ impl Pacer {
     }
 
     /// The optional end: no more dials of any endpoint that is not being dialed already.
-    fn give_up(&mut self, policy: &Checked, fault: Fault, age: Span) {
+    fn give_up(&mut self, policy: &Checked, fault: Fault) {
+        // Not `age`, which ends at `elapsed_max`: patience may be longer than that.
+        let age = self.now - self.lost_at;
         let by_count = policy.give_up_dials.is_some_and(|most| self.dials >= most);
         let by_age = policy.give_up_after.is_some_and(|longest| age >= longest);
         if (by_count || by_age) && self.online() == 0 {
