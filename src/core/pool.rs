@@ -236,9 +236,14 @@ impl Tally {
         }
     }
 
+    /// Sessions that are not being closed.
+    const fn usable(&self) -> u16 {
+        self.online.saturating_add(self.leased).saturating_add(self.probing)
+    }
+
     /// Sessions, those being closed included: what counts against `max_size` beside dials.
     const fn owned(&self) -> u16 {
-        self.online.saturating_add(self.leased).saturating_add(self.probing).saturating_add(self.closing)
+        self.usable().saturating_add(self.closing)
     }
 }
 
@@ -322,7 +327,9 @@ impl Pool {
         match event {
             Event::Asked { lease, deadline } => self.asked(turn_ref, lease, deadline),
             Event::GaveUp { lease } => self.waiters.retain(|waiter| waiter.lease != lease),
-            Event::Returned { slot, lease, work } => self.returned(turn_ref, slot, lease, work),
+            Event::Returned { slot, lease, work } => {
+                self.pass(turn_ref, slot, link::Event::Returned { lease, work }, None);
+            }
             Event::Accepted { slot, dial } => self.pass(turn_ref, slot, link::Event::Accepted { dial }, None),
             Event::Dialed { slot, dial } => self.dialed(turn_ref, slot, dial),
             Event::DialFailed { slot, dial, fault } => {
@@ -341,7 +348,7 @@ impl Pool {
             Event::Gone { slot, dial } => self.pass(turn_ref, slot, link::Event::Gone { dial }, None),
             Event::Demoted => self.topology = self.topology.saturating_add(1),
             Event::Renewed => self.renewed(turn_ref),
-            Event::Resized { max_size } => self.resized(turn_ref, max_size),
+            Event::Resized { max_size } => self.resized(max_size),
             Event::Paused => self.paused = true,
             Event::Resumed => self.paused = false,
             Event::Stopped { deadline } => self.stopped(turn_ref, deadline),
@@ -370,19 +377,6 @@ impl Pool {
         turn.wake_at(deadline);
     }
 
-    fn returned(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId, work: Work) {
-        self.pass(turn, slot, link::Event::Returned { lease, work }, None);
-        if self.tally.owned() > self.max_size {
-            self.pass(turn, slot, link::Event::Retired, None);
-        }
-        self.serve(turn);
-        // The one that was used longest ago goes first.
-        while self.free.len() > usize::from(turn.policy.max_idle) {
-            let Some(&oldest) = self.free.first() else { return };
-            self.pass(turn, oldest, link::Event::Retired, None);
-        }
-    }
-
     fn dialed(&mut self, turn: &mut Turn<'_>, slot: u16, dial: DialId) {
         let policy = turn.policy;
         let on_trial = self.pacer.outage_since().is_some();
@@ -404,14 +398,9 @@ impl Pool {
         }
     }
 
-    fn resized(&mut self, turn: &mut Turn<'_>, max_size: u16) {
+    fn resized(&mut self, max_size: u16) {
         self.max_size = max_size.max(1);
         self.make_room(usize::from(self.max_size) + usize::from(self.pacer.endpoints()) - 1);
-        let excess = self.tally.owned().saturating_sub(self.max_size);
-        for _ in 0..excess {
-            let Some(&oldest) = self.free.first() else { return };
-            self.pass(turn, oldest, link::Event::Retired, None);
-        }
     }
 
     fn stopped(&mut self, turn: &mut Turn<'_>, deadline: Time) {
@@ -445,11 +434,22 @@ impl Pool {
 
     /// What follows from the state alone, after every event.
     fn settle(&mut self, turn: &mut Turn<'_>) {
+        // What the size forbids goes even if somebody waits; what is merely idle goes if nobody does.
+        self.retire_free(turn, usize::from(self.tally.usable().saturating_sub(self.max_size)));
         self.serve(turn);
+        self.retire_free(turn, self.free.len().saturating_sub(usize::from(turn.policy.max_idle)));
         self.refuse_hopeless(turn);
         self.want(turn);
         self.hold_back(turn);
         self.dial(turn);
+    }
+
+    /// Closes up to `most` of the free sessions. The one that was used longest ago goes first.
+    fn retire_free(&mut self, turn: &mut Turn<'_>, most: usize) {
+        for _ in 0..most {
+            let Some(&oldest) = self.free.first() else { return };
+            self.pass(turn, oldest, link::Event::Retired, None);
+        }
     }
 
     /// Lends sessions to those who wait, in order.

@@ -1,0 +1,118 @@
+//! One scenario each for what the pool once did wrong, or could.
+
+use relink::{
+    DialId, LeaseId, OnDown, Policy, Pool, Refusal, Span, Time, Work,
+    link::{self, Link},
+    policy::Checked,
+    pool::{Command, Event},
+};
+
+#[test]
+fn a_stale_return_changes_nothing_for_the_next_borrower() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 2);
+    bench.ask(1);
+    bench.ask(2);
+    bench.open(0);
+    bench.open(1);
+    bench.step(Event::Resized { max_size: 1 });
+    let before = bench.pool.links().to_vec();
+    let slot = bench.slot_of(2);
+    bench.step(Event::Returned { slot, lease: LeaseId(1), work: Work::AtRest });
+    assert_eq!(bench.pool.links(), before);
+}
+
+#[test]
+fn a_pool_made_smaller_does_not_close_more_than_it_must() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 3);
+    for lease in 1..=3 {
+        bench.ask(lease);
+    }
+    for slot in 0..3 {
+        bench.open(slot);
+    }
+    bench.step(Event::Resized { max_size: 2 });
+    for lease in 1..=3 {
+        let slot = bench.slot_of(lease);
+        bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::AtRest });
+    }
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().closing), (2, 1));
+}
+
+#[test]
+fn a_session_cleaned_after_its_return_counts_against_the_size() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 2);
+    bench.ask(1);
+    bench.ask(2);
+    bench.open(0);
+    bench.open(1);
+    bench.step(Event::Resized { max_size: 1 });
+    for lease in 1..=2 {
+        let slot = bench.slot_of(lease);
+        bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::InTransaction });
+    }
+    for slot in 0..2 {
+        if let Link::Probing { session, .. } = bench.pool.link(slot) {
+            bench.step(Event::Proved { slot, dial: session.dial });
+        }
+    }
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().closing), (1, 1));
+}
+
+/// A pool, its clock, and its last commands.
+struct Bench {
+    pool: Pool,
+    policy: Checked,
+    now: Time,
+}
+
+impl Bench {
+    fn new(endpoints: u8, change: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        let policy = policy.check().unwrap_or_else(|_| panic!("a policy that may be had"));
+        Self { pool: Pool::new(&policy, endpoints), policy, now: Time::from_millis(1_000) }
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Command> {
+        let mut out = Vec::new();
+        self.pool.step(&self.policy, self.now, event, 0, &mut out);
+        out
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now = self.now + Span::from_millis(ms);
+    }
+
+    fn ask(&mut self, lease: u64) -> Vec<Command> {
+        let deadline = self.now + Span::from_secs(3_600);
+        self.step(Event::Asked { lease: LeaseId(lease), deadline })
+    }
+
+    /// Opens the session of the next dial; `place` counts them.
+    fn open(&mut self, place: usize) {
+        let mut tries = 0;
+        while self.dialing().is_empty() {
+            // Nobody is asking: ask, and do so no more.
+            self.ask(1_000_000 + place as u64);
+            self.step(Event::Elapsed);
+            tries += 1;
+            assert!(tries < 10, "no dial starts");
+        }
+        let (slot, dial) = self.dialing().remove(0);
+        self.step(Event::GaveUp { lease: LeaseId(1_000_000 + place as u64) });
+        self.step(Event::Dialed { slot, dial });
+        self.step(Event::Elapsed);
+    }
+
+    fn dialing(&self) -> Vec<(u16, DialId)> {
+        let dials = (0..).zip(self.pool.links());
+        dials
+            .filter_map(|(slot, link)| matches!(link, Link::Dialing { .. }).then(|| (slot, link.dial().unwrap())))
+            .collect()
+    }
+
+    fn slot_of(&self, lease: u64) -> u16 {
+        let holds = |link: &Link| link.lease().is_some_and(|held: link::Lease| held.id == LeaseId(lease));
+        (0..).zip(self.pool.links()).find(|(_, link)| holds(link)).map(|(slot, _)| slot).expect("a borrower")
+    }
+}
