@@ -58,6 +58,14 @@ fn a_session_cleaned_after_its_return_counts_against_the_size() {
     assert_eq!((bench.pool.tally().online, bench.pool.tally().closing), (1, 1));
 }
 
+#[test]
+fn a_pool_resized_after_its_stop_still_ends() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    bench.step(Event::Stopped { deadline: Time::from_millis(10_000) });
+    bench.step(Event::Resized { max_size: 3 });
+    assert!(bench.pool.is_closed());
+}
+
 /// A pool, its clock, and its last commands.
 struct Bench {
     pool: Pool,

@@ -399,7 +399,11 @@ impl Pool {
     }
 
     fn resized(&mut self, max_size: u16) {
-        self.max_size = max_size.max(1);
+        // What has ended gets no new places, or it would never have ended.
+        if self.stopping {
+            return;
+        }
+        self.max_size = max_size.clamp(1, 10_000);
         self.make_room(usize::from(self.max_size) + usize::from(self.pacer.endpoints()) - 1);
     }
 
