@@ -66,6 +66,24 @@ fn a_pool_resized_after_its_stop_still_ends() {
     assert!(bench.pool.is_closed());
 }
 
+#[test]
+fn a_hedge_in_flight_outlives_the_deadline_of_the_dial_it_hedges() {
+    let mut bench = Bench::new(2, |policy| policy.max_size = 1);
+    bench.ask(1);
+    bench.pass(250);
+    bench.step(Event::Elapsed);
+    let (slot, hedge) = bench.dialing().into_iter().find(|(_, dial)| dial.endpoint() == 1).unwrap();
+    bench.pass(4_750);
+    bench.step(Event::Elapsed);
+    assert!(matches!(bench.pool.link(slot), Link::Dialing { dial, .. } if dial == hedge));
+    bench.pass(200);
+    bench.step(Event::Elapsed);
+    // Every place is taken: a timer that is always due would spin the driver.
+    assert!(bench.pool.timeout(&bench.policy) > bench.now);
+    let granted = bench.step(Event::Dialed { slot, dial: hedge });
+    assert!(granted.contains(&Command::Grant { lease: LeaseId(1), slot, dial: hedge }));
+}
+
 /// A pool, its clock, and its last commands.
 struct Bench {
     pool: Pool,

@@ -532,8 +532,11 @@ impl Pool {
             let wants_no_more = |link: &Link| matches!(link, Link::Waiting | Link::Held { .. });
             self.pass_to(turn, have - needed, wants_no_more, link::Event::Unwanted);
         }
-        // Once a hedged dial has won, those that lost the race are given up, the silent ones first.
-        let hedged = if room == 0 { 0 } else { room.saturating_add(u16::from(self.pacer.endpoints()) - 1) };
+        // Once a hedged dial has won, those that lost the race are given up, the silent ones first. The
+        // closing of a dial that failed is no reason to give up the one that hedges it.
+        let places = self.max_size.saturating_add(u16::from(self.pacer.endpoints()) - 1);
+        let won = self.tally.usable() >= self.max_size;
+        let hedged = if won { 0 } else { places.saturating_sub(self.tally.owned()) };
         if self.tally.dialing > hedged {
             let favourite = self.pacer.favourite();
             let lost = |link: &Link| matches!(link, Link::Dialing { dial, .. } if dial.endpoint() != favourite);
@@ -570,7 +573,9 @@ impl Pool {
 
     /// Whether a dial, or a hedge of one, could be of use.
     fn may_dial(&self) -> bool {
-        let hedges = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
+        let race = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
+        // Where there is no room, a hedge could not start, and a timer for it would always be due.
+        let hedges = race && self.tally.idle > 0 && self.tally.owned() < self.max_size;
         let held = self.tally.waiting > 0 && self.pacer.held().is_some();
         !self.paused && !self.stopping && !held && (self.tally.waiting > 0 || hedges)
     }
