@@ -84,6 +84,24 @@ fn a_hedge_in_flight_outlives_the_deadline_of_the_dial_it_hedges() {
     assert!(granted.contains(&Command::Grant { lease: LeaseId(1), slot, dial: hedge }));
 }
 
+#[test]
+fn a_pool_that_fails_fast_and_keeps_nothing_idle_still_ends_its_outage() {
+    let mut bench = Bench::new(1, |policy| {
+        policy.on_down = OnDown::FailFast;
+        policy.min_idle = 0;
+    });
+    bench.ask(1);
+    let (slot, dial) = bench.dialing().remove(0);
+    bench.step(Event::DialFailed { slot, dial, fault: relink::Fault::Refused });
+    assert_eq!(bench.pool.waiters(), 0);
+    bench.pass(60_000);
+    assert!(
+        bench.ask(2).contains(&Command::Refuse { lease: LeaseId(2), refusal: Refusal::Down }),
+        "nobody waits in an outage"
+    );
+    assert!(!bench.dialing().is_empty(), "but somebody must find out that it is over");
+}
+
 /// A pool, its clock, and its last commands.
 struct Bench {
     pool: Pool,

@@ -523,7 +523,10 @@ impl Pool {
         let room = self.max_size.saturating_sub(self.tally.owned());
         let soon = self.tally.online.saturating_add(self.tally.probing);
         let waiting = u16::try_from(self.waiters.len()).unwrap_or(u16::MAX);
-        let needed = waiting.max(turn.policy.min_idle).saturating_sub(soon).min(room);
+        // Who fails fast does not wait, so in an outage nobody would ask for the dial that ends it.
+        let probing = turn.policy.on_down == OnDown::FailFast && self.pacer.outage_since().is_some();
+        let wanted = waiting.max(turn.policy.min_idle).max(u16::from(probing));
+        let needed = wanted.saturating_sub(soon).min(room);
         let needed = if self.stopping || self.paused { 0 } else { needed };
         let have = self.tally.waiting.saturating_add(self.tally.dialing);
         if have < needed {
