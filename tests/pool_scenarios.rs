@@ -102,6 +102,18 @@ fn a_pool_that_fails_fast_and_keeps_nothing_idle_still_ends_its_outage() {
     assert!(!bench.dialing().is_empty(), "but somebody must find out that it is over");
 }
 
+#[test]
+fn a_session_past_its_lifetime_is_not_lent() {
+    let mut bench = Bench::new(1, |policy| {
+        policy.max_size = 1;
+        policy.lifetime_max = Some(Span::from_millis(500));
+    });
+    bench.open(0);
+    bench.pass(500);
+    let granted = bench.ask(1);
+    assert!(!granted.iter().any(|command| matches!(command, Command::Grant { .. })), "{granted:?}");
+}
+
 /// A pool, its clock, and its last commands.
 struct Bench {
     pool: Pool,

@@ -464,6 +464,10 @@ impl Pool {
         while let Some(&waiter) = self.waiters.front() {
             let Some(&slot) = self.free.last() else { return };
             let Link::Online { session, since, proved } = self.link(slot) else { return };
+            if session.retire_at <= turn.now {
+                self.pass(turn, slot, link::Event::Retired, None);
+                continue;
+            }
             let idle = turn.now - since;
             if self.is_stale(turn.policy, session, idle, proved) {
                 if usize::from(self.tally.probing) >= self.waiters.len() {
