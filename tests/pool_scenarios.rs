@@ -114,6 +114,17 @@ fn a_session_past_its_lifetime_is_not_lent() {
     assert!(!granted.iter().any(|command| matches!(command, Command::Grant { .. })), "{granted:?}");
 }
 
+#[test]
+fn a_session_that_has_just_answered_is_lent_even_if_none_may_be_older() {
+    let mut bench = Bench::new(1, |policy| policy.stale_after = Span::ZERO);
+    bench.open(0);
+    bench.pass(1);
+    bench.ask(1);
+    let Link::Probing { session, .. } = bench.pool.link(0) else { panic!("not asked: {:?}", bench.pool.link(0)) };
+    let granted = bench.step(Event::Proved { slot: 0, dial: session.dial });
+    assert!(granted.contains(&Command::Grant { lease: LeaseId(1), slot: 0, dial: session.dial }));
+}
+
 /// A pool, its clock, and its last commands.
 struct Bench {
     pool: Pool,

@@ -484,11 +484,13 @@ impl Pool {
 
     /// Whether a session's evidence is too old to lend it unasked.
     fn is_stale(&self, policy: &Checked, session: link::Session, idle: Span, proved: bool) -> bool {
+        // Whatever the limit, an answer of this very moment is fresh; or asking would never end.
+        let answered_now = proved && idle == Span::ZERO;
         session.topology != self.topology
             || match policy.validate {
                 Validate::Never => false,
-                Validate::Stale => idle >= policy.stale_after,
-                Validate::Always => !proved || idle >= policy.stale_after,
+                Validate::Stale => !answered_now && idle >= policy.stale_after,
+                Validate::Always => !answered_now && (!proved || idle >= policy.stale_after),
             }
     }
 
