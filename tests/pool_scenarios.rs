@@ -85,6 +85,24 @@ fn a_hedge_in_flight_outlives_the_deadline_of_the_dial_it_hedges() {
 }
 
 #[test]
+fn a_race_that_is_won_starts_no_more_dials() {
+    let mut bench = Bench::new(2, |policy| {
+        policy.max_size = 8;
+        policy.min_idle = 1;
+        policy.max_idle = 1;
+    });
+    bench.step(Event::Elapsed);
+    bench.pass(250);
+    bench.step(Event::Elapsed);
+    let (slot, dial) = bench.dialing().into_iter().find(|(_, dial)| dial.endpoint() == 1).unwrap();
+    let answered = bench.step(Event::Dialed { slot, dial });
+    assert!(!answered.iter().any(|command| matches!(command, Command::Dial { .. })), "{answered:?}");
+    bench.pass(250);
+    let later = bench.step(Event::Elapsed);
+    assert!(!later.iter().any(|command| matches!(command, Command::Dial { .. })), "{later:?}");
+}
+
+#[test]
 fn a_pool_that_fails_fast_and_keeps_nothing_idle_still_ends_its_outage() {
     let mut bench = Bench::new(1, |policy| {
         policy.on_down = OnDown::FailFast;

@@ -524,16 +524,22 @@ impl Pool {
         }
     }
 
-    /// Raises and lowers how many links want a session.
-    fn want(&mut self, turn: &mut Turn<'_>) {
+    /// How many more sessions are needed than there are.
+    fn needed(&self, policy: &Checked) -> u16 {
+        if self.stopping || self.paused {
+            return 0;
+        }
         let room = self.max_size.saturating_sub(self.tally.owned());
         let soon = self.tally.online.saturating_add(self.tally.probing);
         let waiting = u16::try_from(self.waiters.len()).unwrap_or(u16::MAX);
         // Who fails fast does not wait, so in an outage nobody would ask for the dial that ends it.
-        let probing = turn.policy.on_down == OnDown::FailFast && self.pacer.outage_since().is_some();
-        let wanted = waiting.max(turn.policy.min_idle).max(u16::from(probing));
-        let needed = wanted.saturating_sub(soon).min(room);
-        let needed = if self.stopping || self.paused { 0 } else { needed };
+        let probing = policy.on_down == OnDown::FailFast && self.pacer.outage_since().is_some();
+        waiting.max(policy.min_idle).max(u16::from(probing)).saturating_sub(soon).min(room)
+    }
+
+    /// Raises and lowers how many links want a session.
+    fn want(&mut self, turn: &mut Turn<'_>) {
+        let needed = self.needed(turn.policy);
         let have = self.tally.waiting.saturating_add(self.tally.dialing);
         if have < needed {
             self.pass_to(turn, needed - have, |link| *link == Link::Idle, link::Event::Wanted);
@@ -559,7 +565,7 @@ impl Pool {
 
     /// Starts what the pacer lets start now, and wakes for what it lets start later.
     fn dial(&mut self, turn: &mut Turn<'_>) {
-        while self.may_dial() {
+        while self.may_dial(turn.policy) {
             let hedge = self.tally.waiting == 0;
             let next = self.pacer.next(hedge);
             if next.at > turn.now {
@@ -581,10 +587,10 @@ impl Pool {
     }
 
     /// Whether a dial, or a hedge of one, could be of use.
-    fn may_dial(&self) -> bool {
+    fn may_dial(&self, policy: &Checked) -> bool {
         let race = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
-        // Where there is no room, a hedge could not start, and a timer for it would always be due.
-        let hedges = race && self.tally.idle > 0 && self.tally.owned() < self.max_size;
+        // A race that is won needs no more hedges; and where no place is free, none could start.
+        let hedges = race && self.tally.idle > 0 && self.needed(policy) > 0;
         let held = self.tally.waiting > 0 && self.pacer.held().is_some();
         !self.paused && !self.stopping && !held && (self.tally.waiting > 0 || hedges)
     }
@@ -708,15 +714,15 @@ impl Pool {
     }
 
     /// When the next dial may start; `NEVER` when none is wanted or an answer must come first.
-    pub fn next_dial_at(&self) -> Time {
-        if self.may_dial() { self.pacer.next(self.tally.waiting == 0).at } else { Time::NEVER }
+    pub fn next_dial_at(&self, policy: &Checked) -> Time {
+        if self.may_dial(policy) { self.pacer.next(self.tally.waiting == 0).at } else { Time::NEVER }
     }
 
     /// When [`Event::Elapsed`] is due.
     pub fn timeout(&self, policy: &Checked) -> Time {
         let links = self.links.iter().map(|link| link.timeout(policy));
         let waiters = self.waiters.iter().map(|waiter| waiter.deadline);
-        links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at())
+        links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at(policy))
     }
 }
 
