@@ -78,7 +78,6 @@ pub(super) struct Core<C: Connect> {
     dials: u64,
     /// Dials made when the outage on record began.
     dials_before: u64,
-    outage: Option<Time>,
     runtime_gone: bool,
 }
 
@@ -115,7 +114,6 @@ impl<C: Connect> Shared<C> {
             cause: None,
             dials: 0,
             dials_before: 0,
-            outage: None,
             runtime_gone: false,
             machine,
         };
@@ -454,9 +452,15 @@ impl<C: Connect> Shared<C> {
     fn blame(&self, core: &mut Core<C>, dial: DialId, failure: Failure, kind: fn(Arc<Failure>) -> Kind) {
         let endpoint = self.endpoint(dial);
         let failure = Arc::new(failure);
+        let kind = kind(Arc::clone(&failure));
+        if core.machine.pacer().at(self.now()).outage_since().is_none() {
+            // A dial that fails first belongs to the outage that it begins.
+            let own = u64::from(matches!(kind, Kind::DialFailed(_)));
+            core.dials_before = core.dials.saturating_sub(own);
+        }
         tracing::debug!(%endpoint, %failure, "relink");
-        core.cause = Some(Cause { endpoint, failure: Arc::clone(&failure), at: Instant::now() });
-        self.tell(Some(dial), kind(failure));
+        core.cause = Some(Cause { endpoint, failure, at: Instant::now() });
+        self.tell(Some(dial), kind);
     }
 
     fn tell(&self, dial: Option<DialId>, kind: Kind) {
@@ -472,11 +476,6 @@ impl<C: Connect> Shared<C> {
     pub(super) fn publish(&self, core: &mut Core<C>) {
         let pacer = core.machine.pacer().at(self.now());
         let outage = pacer.outage_since();
-        if outage != core.outage {
-            core.outage = outage;
-            // The dial that failed first belongs to the outage that it began.
-            core.dials_before = core.dials.saturating_sub(1);
-        }
         if outage.is_none() {
             core.cause = None;
         }

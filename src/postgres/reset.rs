@@ -9,8 +9,7 @@ use super::{Postgres, evidence, role, session::Session, transport, wire::AsItIs}
 use crate::{Fault, Phase, Role, Work, adapter::Failure};
 
 /// A cancel ends one statement; what was sent behind it goes on and is cancelled in turn. On a
-/// healthy path the answer came 1 ms after the cancel (faults/silence.md, D), so that this is no
-/// hurry.
+/// healthy path the answer came 1 ms after the cancel when measured (median of 40), so that this is no hurry.
 const CANCEL_AGAIN: Duration = Duration::from_millis(100);
 
 /// Cancels what runs, waits for its answer, rolls back, learns the role. A reset that was given up
@@ -41,8 +40,8 @@ pub(crate) async fn reset(postgres: &Postgres, session: &Session) -> Result<Role
 }
 
 /// Asks the server to cancel and waits until it closes that connection: by then the signal was sent,
-/// and no later statement can be hit (faults/silence.md, D: 0 of 400 against 280 of 400 without the
-/// wait).
+/// and no later statement can be hit (measured with statements of 0 to 4 ms dropped and followed at
+/// once: 0 of 400 stray cancels, against 280 of 400 without the wait).
 async fn cancel(postgres: &Postgres, session: &Session) -> Result<(), Failure> {
     let endpoint = &postgres.place(session.endpoint)?.endpoint;
     let wire = transport::connect(&session.peer, postgres.config.transport, &postgres.rules).await?;
