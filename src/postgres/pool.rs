@@ -59,13 +59,7 @@ impl Pool {
     /// # Errors
     /// When TLS is asked for and cannot be had.
     pub fn configure(config: Config, policy: Checked) -> Result<Builder<Postgres>, ConnectError> {
-        let transport = Transport {
-            keepalive_idle: policy.keepalive_idle.into(),
-            keepalive_interval: policy.keepalive_interval.into(),
-            keepalive_count: policy.keepalive_count,
-            tcp_user_timeout: policy.tcp_user_timeout.into(),
-        };
-        let database = Postgres::new(config.transport(transport))?.rules(&policy.fault);
+        let database = Postgres::new(config.transport(Transport::from(&*policy)))?.rules(&policy.fault);
         Ok(Self::builder(database, policy))
     }
 }
