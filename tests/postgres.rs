@@ -5,7 +5,11 @@ mod support;
 
 use std::{error::Error, time::Duration};
 
-use relink::{Policy, adapter::{State, Trace}, postgres::{Config, Pool}};
+use relink::{
+    Policy,
+    adapter::{State, Trace},
+    postgres::{Config, Pool},
+};
 use support::Postgres;
 
 type Outcome = Result<(), Box<dyn Error>>;

@@ -1,6 +1,10 @@
 //! One dial, from a name to a session whose role is known.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::time::timeout;
 
@@ -41,7 +45,7 @@ pub(crate) async fn dial(
         return Err(role::unwanted(&endpoint.to_string(), role, postgres.config.target));
     }
     life.dialing = false;
-    let client = Session { client, seen, endpoint: index, peer, direct };
+    let client = Session { client, seen, endpoint: index, peer, direct, statements: Mutex::default() };
     Ok(Opened { client, role, life: Box::pin(life) })
 }
 

@@ -1,15 +1,20 @@
 //! One PostgreSQL session as borrowers hold it.
 
 use std::{
+    collections::HashMap,
     fmt,
     ops::{Deref, DerefMut},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error, Statement};
 
 use super::{life::Seen, wire::Peer};
 use crate::Work;
+
+/// The most statements that one session keeps prepared: the server holds memory for each.
+const STATEMENTS_MAX: usize = 256;
 
 /// A session: dereferences to the driver's own client.
 pub struct Session {
@@ -19,9 +24,39 @@ pub struct Session {
     pub(crate) peer: Peer,
     /// No proxy stands between us and the server, so that what the server reports is true of it.
     pub(crate) direct: bool,
+    /// By their text.
+    pub(crate) statements: Mutex<HashMap<String, Statement>>,
 }
 
 impl Session {
+    /// A prepared statement, prepared once in the life of the session and kept for later borrowers; past
+    /// 256 texts it is prepared anew each time. Not for PgBouncer's transaction mode, where the next
+    /// transaction may run on a server connection that has never heard of it.
+    ///
+    /// ```no_run
+    /// # async fn run(pool: relink::postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
+    /// let session = pool.get().await?;
+    /// let statement = session.prepare_cached("SELECT $1::int4 + 1").await?;
+    /// let row = session.query_one(&statement, &[&41_i32]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The driver's, when the statement cannot be prepared.
+    pub async fn prepare_cached(&self, query: &str) -> Result<Statement, Error> {
+        let known = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(query).cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let statement = self.client.prepare(query).await?;
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        if statements.len() < STATEMENTS_MAX {
+            statements.insert(query.to_owned(), statement.clone());
+        }
+        Ok(statement)
+    }
+
     /// The value of a parameter that the server reports unasked, such as `server_version`,
     /// `in_hot_standby` or `default_transaction_read_only`.
     pub fn parameter(&self, name: &str) -> Option<String> {
