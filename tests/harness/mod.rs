@@ -16,25 +16,25 @@ use relink::{
 };
 
 /// Bytes, and zeros when they have run out.
-pub struct Bytes<'a>(&'a [u8]);
+pub(crate) struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;
         *first
     }
 
     /// A number below `below`.
-    pub fn below(&mut self, below: usize) -> usize {
+    pub(crate) fn below(&mut self, below: usize) -> usize {
         usize::from(self.byte()) % below.max(1)
     }
 }
@@ -68,12 +68,12 @@ struct Pace {
 
 type Time0 = u64;
 
-pub struct Harness {
-    pub pool: Pool,
-    pub policy: Checked,
+pub(crate) struct Harness {
+    pub(crate) pool: Pool,
+    pub(crate) policy: Checked,
     endpoints: u8,
     /// The latest time that the pool was told.
-    pub now: Time,
+    pub(crate) now: Time,
     /// When the driver's timer is set for.
     armed: Time,
     out: Vec<Command>,
@@ -91,11 +91,11 @@ pub struct Harness {
     next_lease: u64,
     stop_deadline: Option<Time>,
     paused: bool,
-    pub max_size: u16,
+    pub(crate) max_size: u16,
 }
 
 impl Harness {
-    pub fn new(bytes: &mut Bytes<'_>) -> Self {
+    pub(crate) fn new(bytes: &mut Bytes<'_>) -> Self {
         let (policy, endpoints) = policies::decode(bytes);
         let pool = Pool::new(&policy, endpoints);
         let max_size = policy.max_size;
@@ -122,7 +122,7 @@ impl Harness {
     }
 
     /// Plays all bytes, and checks after each step.
-    pub fn play(&mut self, bytes: &mut Bytes<'_>) {
+    pub(crate) fn play(&mut self, bytes: &mut Bytes<'_>) {
         while !bytes.is_empty() {
             self.play_one(bytes);
         }
@@ -290,7 +290,7 @@ impl Harness {
 
     /// From now on every dial answers, every session lives and every lease comes back: S10, L1 and L4
     /// say that then everybody is served.
-    pub fn recover(&mut self) {
+    pub(crate) fn recover(&mut self) {
         let bytes = &mut Bytes::new(&[]);
         if self.stop_deadline.is_some() {
             return self.drain();
