@@ -62,6 +62,20 @@ fn every_failed_dial_waits_for_the_whole_window_also_one_that_teaches_nothing() 
 }
 
 #[test]
+fn dials_given_up_are_not_followed_by_as_many_at_one_instant() {
+    let policy = policy(|policy| policy.max_dials = 2);
+    let (pacer, lead) = dialed(&policy, Pacer::new(1), 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Dialed { dial: lead }, 0);
+    let (pacer, first) = dialed(&policy, pacer, 0);
+    let (pacer, second_dial) = dialed(&policy, pacer, 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Abandoned { dial: first }, 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Abandoned { dial: second_dial }, 0);
+    let (pacer, _) = dialed(&policy, pacer, 250);
+    let again = pacer.step(&policy, Time::from_millis(250), Event::Requested { endpoint: 0 }, 0);
+    assert_eq!(again, (pacer, None), "S2: no success has paid for a second one");
+}
+
+#[test]
 fn an_outage_is_given_up_also_after_longer_than_the_clamp_of_its_age() {
     let policy = policy(|policy| policy.give_up_after = Some(second(7_200)));
     let (pacer, dial) = dialed(&policy, Pacer::new(1), 0);

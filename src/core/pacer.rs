@@ -347,7 +347,8 @@ impl Pacer {
         let now = self.now;
         let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
-        // It waits as after a failure, and has not taught one.
+        // It waits as after a failure, one dial at a time, and has not taught one.
+        window.allowed = 1;
         let rung = window.rung;
         let wait = failure_wait(policy, window, Span::ZERO, chance);
         window.rung = rung;
