@@ -15,8 +15,10 @@ pub(super) fn decode(bytes: &mut Bytes<'_>) -> (Checked, u8) {
     policy.max_idle = policy.max_size.max(policy.min_idle);
     policy.on_down = [OnDown::Wait, OnDown::FailFast][bytes.below(2)];
     policy.validate = [Validate::Stale, Validate::Always, Validate::Never][bytes.below(3)];
-    policy.lifetime_max = [None, Some(Span::from_secs(60))][bytes.below(2)];
-    policy.idle_max = [None, Some(Span::from_secs(10))][bytes.below(2)];
+    // Longer than the longest wait of a ramp, hi·cap(elapsed_max): a lead session retired before the next
+    // dial may start would leave the pool at one session for ever.
+    policy.lifetime_max = [None, Some(Span::from_secs(1_000))][bytes.below(2)];
+    policy.idle_max = [None, Some(Span::from_secs(600))][bytes.below(2)];
     policy.patience = [None, Some(second)][bytes.below(2)];
     policy.lease_warn = [None, Some(Span::from_secs(3))][bytes.below(2)];
     policy.backoff = match bytes.below(8) {
