@@ -1,4 +1,13 @@
 //! One scenario each for what the pacer once did wrong, or could.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test says what it expects by failing, and drives the machines with small numbers"
+)]
 
 use relink::{
     Backoff, DialId, Fault, Pacer, Policy, Span, Time,
