@@ -74,6 +74,8 @@ impl Harness {
     /// What the event itself means for the ledger.
     fn book(&mut self, event: Event, before: &relink::Pool, now: Time) {
         if let Event::Dialed { dial, .. } = event {
+            // Also after its end was reported: a late session is as open as any other.
+            self.gone.remove(&dial);
             self.opened.entry(dial).or_insert(0);
         }
         if let Event::Gone { dial, .. } = event {
