@@ -6,6 +6,7 @@ extern crate alloc;
 mod core;
 
 pub use crate::core::fault::{Fault, Phase};
+pub use crate::core::frame::Frame;
 pub use crate::core::link::{self, LeaseId, Link, Work};
 pub use crate::core::pacer::{self, DialId, Pacer};
 pub use crate::core::policy::{self, Backoff, Checked, OnDown, Policy, Ratio, Validate};

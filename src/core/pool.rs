@@ -4,6 +4,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use super::{
     fault::Fault,
+    frame::Frame,
     link::{self, LeaseId, Link, Work},
     pacer::{self, DialId, Pacer},
     policy::{Checked, OnDown, Validate},
@@ -682,6 +683,22 @@ impl Pool {
     /// The topology generation.
     pub fn topology(&self) -> u32 {
         self.topology
+    }
+
+    /// The same pool as `frame` shows it; the pool knows its own topology generation.
+    #[must_use]
+    pub fn seen_from(&self, policy: &Checked, frame: &Frame<'_>) -> Self {
+        let frame = Frame { topology: self.topology, ..*frame };
+        let mut seen = self.clone();
+        for link in &mut seen.links {
+            *link = link.seen_from(policy, &frame);
+        }
+        for waiter in &mut seen.waiters {
+            *waiter = Waiter { lease: frame.lease(waiter.lease), deadline: frame.due(waiter.deadline) };
+        }
+        seen.pacer = seen.pacer.seen_from(policy, &frame);
+        seen.topology = frame.generation(seen.topology);
+        seen
     }
 
     /// Whether the pool was told to end and has nothing left to close.
