@@ -670,6 +670,11 @@ impl Pool {
         self.tally
     }
 
+    /// How many sessions there may be, dialing and closing included.
+    pub fn max_size(&self) -> u16 {
+        self.max_size
+    }
+
     /// How many wait for a session.
     pub fn waiters(&self) -> usize {
         self.waiters.len()
