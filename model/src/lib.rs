@@ -1,0 +1,3 @@
+//! Worlds, properties and demonstrations of the relink state machines.
+
+pub mod worlds;
