@@ -7,6 +7,7 @@ mod core;
 
 pub use crate::core::classify::{Evidence, Severity, Verdict, classify};
 pub use crate::core::fault::{Does, Fault, Phase, Session};
+pub use crate::core::frame::Frame;
 pub use crate::core::link::{self, LeaseId, Link, Work};
 pub use crate::core::pacer::{self, DialId, Pacer};
 pub use crate::core::policy::{self, Backoff, Checked, OnDown, Policy, Ratio, Validate};

@@ -2,6 +2,7 @@
 
 pub(crate) mod classify;
 pub(crate) mod fault;
+pub(crate) mod frame;
 pub mod link;
 pub mod pacer;
 pub mod policy;

@@ -7,6 +7,7 @@
 
 use super::{
     fault::Fault,
+    frame::Frame,
     policy::{Backoff, Checked},
     time::{Span, Time},
 };
@@ -546,6 +547,25 @@ impl Pacer {
             }
         }
         next
+    }
+
+    /// The same pacer as `frame` shows it.
+    #[must_use]
+    pub fn seen_from(self, policy: &Checked, frame: &Frame<'_>) -> Self {
+        let mut seen = self.at(frame.now);
+        seen.now = frame.origin;
+        seen.lost_at = frame.since(seen.lost_at, policy.elapsed_max);
+        seen.settle_at = frame.due(seen.settle_at);
+        seen.next = frame.serial(seen.next);
+        seen.renewed = frame.serial(seen.renewed);
+        seen.credentials = 0;
+        for window in &mut seen.windows {
+            window.not_before = frame.due(window.not_before);
+            window.cut = frame.serial(window.cut);
+            let silent = window.in_flight > 0;
+            window.hedge_at = if silent { frame.due(window.hedge_at) } else { frame.origin };
+        }
+        seen
     }
 
     fn in_order(&self, place: u8) -> u8 {

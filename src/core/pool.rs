@@ -4,6 +4,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use super::{
     fault::Fault,
+    frame::Frame,
     link::{self, LeaseId, Link, Work},
     pacer::{self, DialId, Pacer},
     policy::{Checked, OnDown, Validate},
@@ -696,6 +697,11 @@ impl Pool {
         self.tally
     }
 
+    /// How many sessions there may be, dialing and closing included.
+    pub fn max_size(&self) -> u16 {
+        self.max_size
+    }
+
     /// How many wait for a session.
     pub fn waiters(&self) -> usize {
         self.waiters.len()
@@ -714,6 +720,22 @@ impl Pool {
     /// Whether the pool was told to end.
     pub fn is_stopping(&self) -> bool {
         self.stopping
+    }
+
+    /// The same pool as `frame` shows it; the pool knows its own topology generation.
+    #[must_use]
+    pub fn seen_from(&self, policy: &Checked, frame: &Frame<'_>) -> Self {
+        let frame = Frame { topology: self.topology, ..*frame };
+        let mut seen = self.clone();
+        for link in &mut seen.links {
+            *link = link.seen_from(policy, &frame);
+        }
+        for waiter in &mut seen.waiters {
+            *waiter = Waiter { lease: frame.lease(waiter.lease), deadline: frame.due(waiter.deadline) };
+        }
+        seen.pacer = seen.pacer.seen_from(policy, &frame);
+        seen.topology = frame.generation(seen.topology);
+        seen
     }
 
     /// Whether the pool was told to end and has nothing left to close.

@@ -1,0 +1,169 @@
+//! The seeded bugs: what a wrapper around a production step can do wrong, and which law must say so.
+
+use relink::{
+    Checked, Fault, Policy, Pool, Work, link,
+    pool::{Command, Event},
+};
+
+use super::{NOW, ghost::Ghost, law::Law, world::World};
+
+/// A mistake in the inputs, the outputs or the policy of the production step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bug {
+    /// Two dials at once: the machines are given a policy that allows it.
+    TwoDials,
+    /// The order to close is dropped.
+    ForgetToClose,
+    /// Every answer is taken for the present dial's: a late success is adopted.
+    IgnoreNames,
+    /// A fatal fault is taken for a refusal.
+    RetryFatal,
+    /// A demotion is not told while a dial is in flight.
+    DateByAnswer,
+    /// A demotion is not told while a session is open.
+    ForgetDemotion,
+    /// The timer of the next dial is dropped.
+    DropTimer,
+    /// The end of the pool is taken for the end of a pause.
+    IgnoreStop,
+    /// A loss is made up where the server had answered about an earlier statement.
+    AnswerOldQuestion,
+    /// Of two who wait, the last is served.
+    GrantOutOfOrder,
+    /// A session is lent to two.
+    SecondBorrower,
+    /// Dials may take longer than the policy says.
+    StretchDeadline,
+    /// A COMMIT is taken for a read.
+    UnobservedCommit,
+    /// The end of a close is not told: its place is never free again.
+    LosePermit,
+    /// A session left in a transaction is called clean.
+    SkipReset,
+    /// The pool is built one place larger.
+    Oversize,
+}
+
+impl Bug {
+    /// Every bug.
+    pub const ALL: [Self; 16] = [
+        Self::TwoDials,
+        Self::ForgetToClose,
+        Self::IgnoreNames,
+        Self::RetryFatal,
+        Self::DateByAnswer,
+        Self::ForgetDemotion,
+        Self::DropTimer,
+        Self::IgnoreStop,
+        Self::AnswerOldQuestion,
+        Self::GrantOutOfOrder,
+        Self::SecondBorrower,
+        Self::StretchDeadline,
+        Self::UnobservedCommit,
+        Self::LosePermit,
+        Self::SkipReset,
+        Self::Oversize,
+    ];
+
+    /// The law that must be found broken, and no other.
+    pub const fn breaks(self) -> Law {
+        match self {
+            Self::TwoDials => Law::S1,
+            Self::ForgetToClose => Law::S5,
+            Self::IgnoreNames => Law::S6,
+            Self::RetryFatal => Law::S7,
+            Self::DateByAnswer => Law::S8,
+            Self::ForgetDemotion => Law::S9,
+            Self::DropTimer => Law::S10,
+            Self::IgnoreStop | Self::AnswerOldQuestion => Law::S11,
+            Self::GrantOutOfOrder | Self::SecondBorrower => Law::S12,
+            Self::StretchDeadline => Law::S13,
+            Self::UnobservedCommit => Law::S14,
+            Self::LosePermit => Law::S16,
+            Self::SkipReset => Law::S17,
+            Self::Oversize => Law::S18,
+        }
+    }
+
+    /// The policy that the machines are given instead of the one they are judged by.
+    pub(super) fn policy(self, judged: &Policy) -> Policy {
+        let mut driven = judged.clone();
+        match self {
+            Self::TwoDials => driven.max_dials = 2,
+            Self::StretchDeadline => driven.dial_deadline_max = driven.dial_deadline_max * 3,
+            Self::Oversize => driven.max_size += 1,
+            Self::ForgetToClose | Self::IgnoreNames | Self::RetryFatal => {}
+            Self::DateByAnswer | Self::ForgetDemotion | Self::DropTimer | Self::IgnoreStop => {}
+            Self::AnswerOldQuestion | Self::GrantOutOfOrder | Self::SecondBorrower => {}
+            Self::UnobservedCommit | Self::LosePermit | Self::SkipReset => {}
+        }
+        driven
+    }
+
+    /// What the machines are told instead of `event`; `None`: nothing.
+    fn told(self, pool: &Pool, event: Event) -> Option<Event> {
+        Some(match (self, event) {
+            (Self::IgnoreNames, Event::Dialed { slot, dial }) => {
+                Event::Dialed { slot, dial: pool.link(slot).dial().unwrap_or(dial) }
+            }
+            (Self::IgnoreNames, Event::DialFailed { slot, dial, fault }) => {
+                Event::DialFailed { slot, dial: pool.link(slot).dial().unwrap_or(dial), fault }
+            }
+            (Self::RetryFatal, Event::DialFailed { slot, dial, .. }) => {
+                Event::DialFailed { slot, dial, fault: Fault::Refused }
+            }
+            (Self::DateByAnswer, Event::Demoted) if pool.links().iter().all(|link| link.session().is_none()) => {
+                return None;
+            }
+            (Self::ForgetDemotion, Event::Demoted) if pool.links().iter().any(|link| link.session().is_some()) => {
+                return None;
+            }
+            (Self::IgnoreStop, Event::Stopped { .. }) => Event::Resumed,
+            (Self::AnswerOldQuestion, Event::FoundAlive { slot, dial }) => Event::FoundDead { slot, dial },
+            (Self::UnobservedCommit, Event::Worked { slot, dial, work: Work::Statement { .. } }) => {
+                Event::Worked { slot, dial, work: Work::Statement { durable: false } }
+            }
+            (Self::LosePermit, Event::Gone { .. }) => return None,
+            (Self::SkipReset, Event::Returned { slot, lease, .. }) => {
+                Event::Returned { slot, lease, work: Work::AtRest }
+            }
+            // Every other bug tells of every other event what has happened.
+            _ => event,
+        })
+    }
+
+    /// What becomes of the commands.
+    fn carried_out(self, ghost: &Ghost, out: &mut Vec<Command>) {
+        if self == Self::ForgetToClose {
+            out.retain(|command| !matches!(command, Command::Link { command: link::Command::Close(_), .. }));
+        }
+        let (Some(last), Some(grant)) =
+            (ghost.queue.last(), out.iter().rposition(|c| matches!(c, Command::Grant { .. })))
+        else {
+            return;
+        };
+        if let Some(Command::Grant { lease, slot, dial }) = out.get_mut(grant) {
+            let (slot, dial) = (*slot, *dial);
+            if self == Self::GrantOutOfOrder {
+                *lease = last.lease;
+            } else if self == Self::SecondBorrower && *lease != last.lease {
+                out.push(Command::Grant { lease: last.lease, slot, dial });
+            }
+        }
+    }
+}
+
+impl World {
+    /// The production step, inside the seeded bug if there is one.
+    pub(super) fn step(&self, pool: &mut Pool, ghost: &Ghost, event: Event, chance: u64, out: &mut Vec<Command>) {
+        let policy: &Checked = &self.driven;
+        let Some(bug) = self.bug else {
+            pool.step(policy, NOW, event, chance, out);
+            return;
+        };
+        if let Some(told) = bug.told(pool, event) {
+            pool.step(policy, NOW, told, chance, out);
+            bug.carried_out(ghost, out);
+        }
+    }
+}

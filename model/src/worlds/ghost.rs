@@ -1,0 +1,318 @@
+//! What the world knows and the machines do not: the other ends of the sessions, who was lent what,
+//! who came first, and which law was broken.
+
+use relink::{
+    DialId, Fault, LeaseId, Pool, Time, Work,
+    link::{self, Link},
+    pool::{Command, Event, Refusal},
+};
+
+use super::{NOW, law::Law, world::World};
+
+/// Where a dial or its session stands at the driver's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Line {
+    /// The dial has no answer yet.
+    Dialing,
+    /// The dial was given up; it may still open a session, fail, or end.
+    Aborting,
+    /// A session is open.
+    Open,
+    /// Its end was ordered.
+    Closing,
+}
+
+/// What a session or its server was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// The session: its role. `old`: a demotion came after the question, so the answer proves nothing.
+    Role {
+        /// Whether the answer is older than the demotion.
+        old: bool,
+    },
+    /// The session: to come back to a clean state.
+    Reset,
+    /// The server: whether the session is at work.
+    Alive,
+}
+
+/// How good the evidence of a session's role is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// No demotion was observed since.
+    Current,
+    /// A demotion was observed while it was being collected.
+    Older,
+    /// A demotion was observed while the session was open.
+    Demoted,
+}
+
+/// One dial or session, from the order to dial until nothing of it is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// Its name.
+    pub dial: DialId,
+    /// The link it was dialed for.
+    pub slot: u16,
+    /// Where it stands.
+    pub line: Line,
+    /// When a dial must have ended.
+    pub deadline: Time,
+    /// The one question that is open.
+    pub question: Option<Question>,
+    /// An earlier borrower left a transaction or an unread answer behind.
+    pub dirty: bool,
+    /// What is known of its role.
+    pub evidence: Evidence,
+    /// It was dialed before the last renewal.
+    pub outdated: bool,
+    /// It opened after its dial had been given up.
+    pub late: bool,
+}
+
+/// One borrower, from the grant until it has given the session back or was told of its loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Borrower {
+    /// The lease.
+    pub lease: LeaseId,
+    /// The link.
+    pub slot: u16,
+    /// The session.
+    pub dial: DialId,
+    /// What it is doing.
+    pub work: Work,
+}
+
+/// One who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Waiter {
+    /// The wait.
+    pub lease: LeaseId,
+    /// When it must have been told.
+    pub deadline: Time,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ghost {
+    /// By rising serial.
+    pub peers: Vec<Peer>,
+    /// In the order in which they came.
+    pub queue: Vec<Waiter>,
+    /// In the order in which they were served.
+    pub borrowers: Vec<Borrower>,
+    /// Endpoints, as bits, whose fatal fault no renewal has followed.
+    pub fatal: u8,
+    /// The drain deadline, once the pool was told to end.
+    pub stopped: Option<Time>,
+    /// Whether the pool is paused.
+    pub paused: bool,
+    /// The first law that was broken: nothing is judged after that.
+    pub broken: Option<Law>,
+}
+
+impl Ghost {
+    /// The dial or session of that name.
+    pub fn peer(&self, dial: DialId) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.dial == dial)
+    }
+
+    fn peer_mut(&mut self, dial: DialId) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|peer| peer.dial == dial)
+    }
+
+    pub(crate) fn must(&mut self, holds: bool, law: Law) {
+        if !holds && self.broken.is_none() {
+            self.broken = Some(law);
+        }
+    }
+
+    /// Takes note of what has happened, before the pool is told.
+    pub(crate) fn observe(&mut self, event: Event) {
+        match event {
+            Event::Asked { lease, deadline } => self.queue.push(Waiter { lease, deadline }),
+            Event::GaveUp { lease } => self.queue.retain(|waiter| waiter.lease != lease),
+            Event::Returned { lease, work, .. } => self.returned(lease, work),
+            Event::Dialed { dial, .. } => self.with(dial, |peer| {
+                peer.late = peer.line == Line::Aborting;
+                peer.line = Line::Open;
+            }),
+            Event::DialFailed { dial, fault, .. } => self.dial_failed(dial, fault),
+            Event::Proved { dial, .. } => self.with(dial, |peer| match peer.question.take() {
+                Some(Question::Role { old: false }) => peer.evidence = Evidence::Current,
+                Some(Question::Reset) => peer.dirty = false,
+                Some(Question::Role { old: true } | Question::Alive) | None => {}
+            }),
+            Event::Unproved { dial, fault, .. } => {
+                self.with(dial, |peer| peer.question = None);
+                if fault == Fault::WrongRole {
+                    self.demoted();
+                }
+            }
+            Event::Worked { dial, work, .. } => {
+                // The question was about the statement before.
+                self.with(dial, |peer| peer.question = None);
+                for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.dial == dial) {
+                    borrower.work = work;
+                }
+            }
+            Event::FoundAlive { dial, .. } | Event::FoundDead { dial, .. } => {
+                self.with(dial, |peer| peer.question = None);
+            }
+            Event::Gone { dial, .. } => self.peers.retain(|peer| peer.dial != dial),
+            Event::Demoted => self.demoted(),
+            Event::Renewed => {
+                self.fatal = 0;
+                for peer in &mut self.peers {
+                    peer.outdated = true;
+                }
+            }
+            Event::Paused => self.paused = true,
+            Event::Resumed => self.paused = false,
+            Event::Stopped { deadline } => self.stopped = Some(deadline),
+            Event::Accepted { .. } | Event::Lost { .. } | Event::Resized { .. } | Event::Elapsed => {}
+        }
+    }
+
+    fn with(&mut self, dial: DialId, change: impl FnOnce(&mut Peer)) {
+        if let Some(peer) = self.peer_mut(dial) {
+            change(peer);
+        }
+    }
+
+    fn returned(&mut self, lease: LeaseId, work: Work) {
+        let Some(place) = self.borrowers.iter().position(|borrower| borrower.lease == lease) else { return };
+        let borrower = self.borrowers.remove(place);
+        self.with(borrower.dial, |peer| {
+            peer.question = None;
+            peer.dirty |= work != Work::AtRest;
+        });
+    }
+
+    fn dial_failed(&mut self, dial: DialId, fault: Fault) {
+        let Some(place) = self.peers.iter().position(|peer| peer.dial == dial) else { return };
+        let peer = self.peers.remove(place);
+        if peer.line == Line::Dialing && !peer.outdated && fault == Fault::Misconfigured {
+            self.fatal |= 1 << dial.endpoint();
+        }
+    }
+
+    fn demoted(&mut self) {
+        for peer in &mut self.peers {
+            match peer.line {
+                Line::Dialing => peer.evidence = Evidence::Older,
+                Line::Open => peer.evidence = Evidence::Demoted,
+                Line::Aborting | Line::Closing => {}
+            }
+            if let Some(Question::Role { old }) = &mut peer.question {
+                *old = true;
+            }
+        }
+    }
+
+    /// Carries out a command of the pool, and holds it against the laws.
+    pub(crate) fn obey(&mut self, world: &World, before: &Pool, event: Event, command: Command) {
+        match command {
+            Command::Dial { slot, dial } => self.dial(world, slot, dial),
+            Command::Link { command: link::Command::Abort(dial), .. } => self.end(dial),
+            Command::Link { command: link::Command::Close(dial), .. } => {
+                // To close what is gone already is allowed; to close twice, or what is not open, is not.
+                let open = self.peer(dial).is_none_or(|peer| peer.line == Line::Open);
+                self.must(open, Law::S5);
+                self.end(dial);
+            }
+            Command::Link { command: link::Command::Probe(dial), .. } => {
+                self.with(dial, |peer| peer.question = Some(Question::Role { old: false }));
+            }
+            Command::Link { command: link::Command::Reset(dial), .. } => {
+                self.with(dial, |peer| peer.question = Some(Question::Reset));
+            }
+            Command::Link { command: link::Command::Ask(dial), .. } => {
+                self.with(dial, |peer| peer.question = Some(Question::Alive));
+            }
+            Command::Link { command: link::Command::Warn(_), .. } => {}
+            Command::Grant { lease, slot, dial } => self.grant(lease, slot, dial),
+            Command::Refuse { lease, refusal } => {
+                let place = self.queue.iter().position(|waiter| waiter.lease == lease);
+                self.must(place.is_some(), Law::S12);
+                let Some(place) = place else { return };
+                let waiter = self.queue.remove(place);
+                self.must(refusal != Refusal::Deadline || waiter.deadline <= NOW, Law::S13);
+            }
+            Command::Report { lease, fault } => self.report(before, event, lease, fault),
+        }
+    }
+
+    fn dial(&mut self, world: &World, slot: u16, dial: DialId) {
+        let endpoint = dial.endpoint();
+        let unanswered =
+            self.peers.iter().filter(|peer| peer.line == Line::Dialing && peer.dial.endpoint() == endpoint);
+        // Every world allows one dial at a time, after a success too.
+        self.must(unanswered.count() < usize::from(world.policy.max_dials), Law::S1);
+        self.must(self.peers.iter().all(|peer| peer.dial.serial() < dial.serial()), Law::S6);
+        self.must(self.fatal & (1 << endpoint) == 0, Law::S7);
+        self.must(self.stopped.is_none(), Law::S11);
+        self.peers.push(Peer {
+            dial,
+            slot,
+            line: Line::Dialing,
+            deadline: NOW + world.policy.dial_deadline_max,
+            question: None,
+            dirty: false,
+            evidence: Evidence::Current,
+            outdated: false,
+            late: false,
+        });
+    }
+
+    /// A dial is given up, or a session's end is ordered: only its answers matter from now on.
+    fn end(&mut self, dial: DialId) {
+        self.with(dial, |peer| {
+            peer.line = match peer.line {
+                Line::Dialing | Line::Aborting => Line::Aborting,
+                Line::Open | Line::Closing => Line::Closing,
+            };
+            peer.question = None;
+            peer.dirty = false;
+            peer.evidence = Evidence::Current;
+        });
+    }
+
+    fn grant(&mut self, lease: LeaseId, slot: u16, dial: DialId) {
+        let peer = self.peer(dial).copied().filter(|peer| peer.slot == slot);
+        let ready = peer.is_some_and(|peer| peer.line == Line::Open && peer.question.is_none());
+        let alone = self.borrowers.iter().all(|borrower| borrower.dial != dial);
+        let first = self.queue.first().is_some_and(|waiter| waiter.lease == lease);
+        self.must(ready && alone && first, Law::S12);
+        self.must(peer.is_none_or(|peer| peer.evidence != Evidence::Older), Law::S8);
+        self.must(peer.is_none_or(|peer| peer.evidence != Evidence::Demoted), Law::S9);
+        self.must(peer.is_none_or(|peer| !peer.dirty), Law::S17);
+        self.must(self.stopped.is_none(), Law::S11);
+        self.queue.retain(|waiter| waiter.lease != lease);
+        self.borrowers.push(Borrower { lease, slot, dial, work: Work::AtRest });
+    }
+
+    fn report(&mut self, before: &Pool, event: Event, lease: LeaseId, fault: Fault) {
+        let place = self.borrowers.iter().position(|borrower| borrower.lease == lease);
+        self.must(place.is_some(), Law::S12);
+        let Some(place) = place else { return };
+        let borrower = self.borrowers.remove(place);
+        let durable = borrower.work == Work::Statement { durable: true };
+        self.must(durable == (fault == Fault::Ambiguous), Law::S14);
+        let over = match before.link(borrower.slot) {
+            Link::Suspected { deadline, again, .. } => again && deadline <= NOW,
+            Link::Draining { deadline, .. } => deadline <= NOW,
+            Link::Idle | Link::Waiting | Link::Held { .. } | Link::Dialing { .. } | Link::Online { .. } => false,
+            Link::Leased { .. } | Link::Probing { .. } | Link::Closing { .. } | Link::Closed => false,
+        };
+        let due = match event {
+            Event::Lost { dial, .. } | Event::FoundDead { dial, .. } => dial == borrower.dial,
+            Event::Elapsed => over,
+            Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Accepted { .. } => false,
+            Event::Dialed { .. } | Event::DialFailed { .. } | Event::Proved { .. } | Event::Unproved { .. } => false,
+            Event::Worked { .. } | Event::FoundAlive { .. } | Event::Gone { .. } | Event::Demoted => false,
+            Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed | Event::Stopped { .. } => false,
+        };
+        self.must(due, Law::S11);
+    }
+}

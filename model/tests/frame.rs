@@ -1,0 +1,151 @@
+//! A pool on an absolute clock with names that are never used again is, at every step, what its frame shows.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+use relink::{
+    DialId, Frame, LeaseId, Pool, Span, Time,
+    pool::{Command, Event},
+};
+use relink_model::worlds::{
+    NOW, changing_pool, one_link, pool_of_two, two_endpoints,
+    world::{Action, State, World},
+};
+use stateright::Model;
+
+const STEPS: u32 = 100_000;
+
+/// The production pool as it really runs, and the real names of what the world speaks of.
+struct Real {
+    pool: Pool,
+    now: Time,
+    /// In the order of the world's peers.
+    dials: Vec<DialId>,
+    /// In the order of the world's names.
+    leases: Vec<LeaseId>,
+    asked: u64,
+    dialed: u64,
+}
+
+impl Real {
+    fn start(world: &World, origin: u64) -> Self {
+        let mut real = Self {
+            pool: Pool::new(&world.policy, world.endpoints),
+            now: Time::from_millis(origin),
+            dials: Vec::new(),
+            leases: Vec::new(),
+            asked: 1_000,
+            dialed: 0,
+        };
+        real.step(world, Event::Elapsed, 0);
+        real
+    }
+
+    fn step(&mut self, world: &World, event: Event, chance: u64) {
+        let mut out = Vec::new();
+        self.pool.step(&world.policy, self.now, event, chance, &mut out);
+        match event {
+            Event::Asked { lease, .. } => self.leases.push(lease),
+            Event::GaveUp { lease } | Event::Returned { lease, .. } => self.leases.retain(|known| *known != lease),
+            Event::Gone { dial, .. } | Event::DialFailed { dial, .. } => self.dials.retain(|known| *known != dial),
+            Event::Accepted { .. } | Event::Dialed { .. } | Event::Proved { .. } | Event::Unproved { .. } => {}
+            Event::Worked { .. } | Event::FoundAlive { .. } | Event::FoundDead { .. } | Event::Lost { .. } => {}
+            Event::Demoted | Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed => {}
+            Event::Stopped { .. } | Event::Elapsed => {}
+        }
+        for command in out {
+            match command {
+                Command::Dial { dial, .. } => {
+                    self.dials.push(dial);
+                    self.dialed += 1;
+                }
+                Command::Refuse { lease, .. } | Command::Report { lease, .. } => {
+                    self.leases.retain(|known| *known != lease);
+                }
+                Command::Link { .. } | Command::Grant { .. } => {}
+            }
+        }
+    }
+
+    /// The same event by its real names.
+    fn named(&mut self, event: Event) -> Event {
+        let dials = &self.dials;
+        let real = |dial: DialId| dials[usize::try_from(dial.serial()).expect("a small place") - 1];
+        let leases = &self.leases;
+        let held = |lease: LeaseId| leases[usize::try_from(lease.0).expect("a small place") - 1];
+        match event {
+            Event::Asked { deadline, .. } => {
+                self.asked += 3;
+                Event::Asked { lease: LeaseId(self.asked), deadline: self.now + (deadline - NOW) }
+            }
+            Event::GaveUp { lease } => Event::GaveUp { lease: held(lease) },
+            Event::Returned { slot, lease, work } => Event::Returned { slot, lease: held(lease), work },
+            Event::Accepted { slot, dial } => Event::Accepted { slot, dial: real(dial) },
+            Event::Dialed { slot, dial } => Event::Dialed { slot, dial: real(dial) },
+            Event::DialFailed { slot, dial, fault } => Event::DialFailed { slot, dial: real(dial), fault },
+            Event::Proved { slot, dial } => Event::Proved { slot, dial: real(dial) },
+            Event::Unproved { slot, dial, fault } => Event::Unproved { slot, dial: real(dial), fault },
+            Event::Worked { slot, dial, work } => Event::Worked { slot, dial: real(dial), work },
+            Event::FoundAlive { slot, dial } => Event::FoundAlive { slot, dial: real(dial) },
+            Event::FoundDead { slot, dial } => Event::FoundDead { slot, dial: real(dial) },
+            Event::Lost { slot, dial, fault } => Event::Lost { slot, dial: real(dial), fault },
+            Event::Gone { slot, dial } => Event::Gone { slot, dial: real(dial) },
+            Event::Stopped { deadline } => Event::Stopped { deadline: self.now + (deadline - NOW) },
+            Event::Demoted
+            | Event::Renewed
+            | Event::Resized { .. }
+            | Event::Paused
+            | Event::Resumed
+            | Event::Elapsed => event,
+        }
+    }
+
+    fn seen(&self, world: &World) -> Pool {
+        let frame = Frame {
+            now: self.now,
+            origin: NOW,
+            dials: &self.dials,
+            leases: &self.leases,
+            topology: self.pool.topology(),
+        };
+        self.pool.seen_from(&world.policy, &frame)
+    }
+}
+
+fn walk(world: Option<World>, mut seed: u64) {
+    let world = World { stop: false, ..world.expect("the reduced policy is valid") };
+    let mut real = Real::start(&world, seed % 1_000_000);
+    let mut state: State = world.init_states().remove(0);
+    let mut actions = Vec::new();
+    for step in 0..STEPS {
+        assert!(real.seen(&world) == state.pool, "after {step} steps\n{:#?}\n{:#?}", real.seen(&world), state.pool);
+        actions.clear();
+        world.actions(&state, &mut actions);
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Time passes as often as everything else together, or nothing ever grows old.
+        let tick = actions[0] == Action::Tick && seed >> 63 == 0;
+        let among = u64::try_from(actions.len()).expect("a few actions");
+        let chosen = if tick { 0 } else { usize::try_from((seed >> 33) % among).expect("a place") };
+        let action = actions[chosen];
+        match action {
+            Action::Tick => real.now = real.now + Span::from_millis(1),
+            Action::Tell(event, chance) => {
+                let event = real.named(event);
+                real.step(&world, event, chance);
+            }
+        }
+        if let Some(next) = world.next_state(&state, action) {
+            state = next;
+        }
+    }
+    let dialed = real.dialed;
+    assert!(dialed > 100, "the walk went nowhere: {dialed} dials");
+}
+
+#[test]
+fn a_frame_loses_nothing_that_a_later_step_reads() {
+    for seed in 1..5 {
+        walk(one_link(None), seed * 7_919);
+        walk(pool_of_two(None), seed * 104_729);
+        walk(changing_pool(None), seed * 1_299_709);
+        walk(two_endpoints(None), seed * 15_485_863);
+    }
+}
