@@ -397,3 +397,19 @@ fn a_pool_outlives_its_runtime_without_panic() {
     drop(pool);
     assert_eq!(script.open.load(Ordering::SeqCst), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_pool_tells_by_itself_when_an_outage_is_forgotten() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |_| {});
+    drop(pool.get().await.unwrap());
+    script.kill_all();
+    let mut status = pool.status();
+    status.wait_for(|status| status.state == State::Settling).await.unwrap();
+    let settling = Instant::now();
+    let up = tokio::time::timeout(Duration::from_secs(60), status.wait_for(|status| status.state == State::Up)).await;
+    assert!(up.is_ok(), "still {:?}", pool.status().borrow().state);
+    assert_eq!(settling.elapsed().as_secs(), 30);
+    assert_eq!(pool.status().borrow().cause, None);
+    replays(&Policy::default(), 1, &trace);
+}
