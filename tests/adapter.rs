@@ -245,6 +245,8 @@ async fn a_silent_peer_is_noticed_and_left_behind() {
     script.set(Weather::Silent);
     script.kill_all();
     tokio::time::sleep(Duration::from_secs(10)).await;
+    let cause = pool.status().borrow().cause.clone().expect("an outage has a cause");
+    assert_eq!(cause.failure.fault, Fault::TimedOut, "not the loss before: {}", cause.failure);
     script.set(Weather::Fair);
     let healed = Instant::now();
     tokio::time::sleep(Duration::from_secs(40)).await;
