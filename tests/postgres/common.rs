@@ -18,6 +18,8 @@ use relink::{
 use relink_model::bounds;
 use tokio::{sync::broadcast, time::Instant};
 
+use super::support::DATABASE;
+
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 /// How long anything that must come may take on a machine that is busy with something else.
@@ -240,6 +242,12 @@ impl Run {
             comes(&left, async || (sockets_to(*port) == 0).then_some(())).await;
         }
     }
+}
+
+/// How `app` reaches the database at these ports of this machine, in this order; `more` begins with `?`.
+pub(crate) fn url_of(ports: &[u16], more: &str) -> String {
+    let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    format!("postgresql://app@{}/{DATABASE}{more}", hosts.join(","))
 }
 
 /// How many sockets of this process are connected, or connecting, to a port of this machine.

@@ -5,5 +5,6 @@
 mod common;
 mod crew;
 mod refuse;
+mod silence;
 #[path = "../support/mod.rs"]
 mod support;
