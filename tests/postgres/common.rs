@@ -284,10 +284,8 @@ pub(crate) async fn comes<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -
 
 /// The class, the code and the words of an event's failure.
 pub(crate) fn failure(event: &Event) -> (Fault, String, String) {
-    match &event.kind {
-        Kind::DialFailed(failure) | Kind::Lost(failure) | Kind::Unproved(failure) => {
-            (failure.fault, failure.code.clone().unwrap_or_default(), failure.message.clone())
-        }
-        other => panic!("{other:?} is no failure"),
-    }
+    let (Kind::DialFailed(failure) | Kind::Lost(failure) | Kind::Unproved(failure)) = &event.kind else {
+        panic!("{event} is no failure")
+    };
+    (failure.fault, failure.code.clone().unwrap_or_default(), failure.message.clone())
 }

@@ -6,5 +6,6 @@ mod common;
 mod crew;
 mod refuse;
 mod silence;
+mod stops;
 #[path = "../support/mod.rs"]
 mod support;
