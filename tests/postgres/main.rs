@@ -4,8 +4,11 @@
 
 mod common;
 mod crew;
+mod full;
+mod kills;
 mod refuse;
 mod silence;
+mod starting;
 mod stops;
 #[path = "../support/mod.rs"]
 mod support;
