@@ -245,6 +245,8 @@ async fn a_silent_peer_is_noticed_and_left_behind() {
     script.set(Weather::Silent);
     script.kill_all();
     tokio::time::sleep(Duration::from_secs(10)).await;
+    let cause = pool.status().borrow().cause.clone().expect("an outage has a cause");
+    assert_eq!(cause.failure.fault, Fault::TimedOut, "not the loss before: {}", cause.failure);
     script.set(Weather::Fair);
     let healed = Instant::now();
     tokio::time::sleep(Duration::from_secs(40)).await;
@@ -396,4 +398,20 @@ fn a_pool_outlives_its_runtime_without_panic() {
     assert_eq!(error.refusal, relink::Refusal::Stopped);
     drop(pool);
     assert_eq!(script.open.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_pool_tells_by_itself_when_an_outage_is_forgotten() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |_| {});
+    drop(pool.get().await.unwrap());
+    script.kill_all();
+    let mut status = pool.status();
+    status.wait_for(|status| status.state == State::Settling).await.unwrap();
+    let settling = Instant::now();
+    let up = tokio::time::timeout(Duration::from_secs(60), status.wait_for(|status| status.state == State::Up)).await;
+    assert!(up.is_ok(), "still {:?}", pool.status().borrow().state);
+    assert_eq!(settling.elapsed().as_secs(), 30);
+    assert_eq!(pool.status().borrow().cause, None);
+    replays(&Policy::default(), 1, &trace);
 }

@@ -1,0 +1,14 @@
+//! The pool against real servers that stop, crash, stay silent, fill up and fail over.
+#![cfg(feature = "postgres")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
+
+mod common;
+mod crew;
+mod full;
+mod kills;
+mod refuse;
+mod silence;
+mod starting;
+mod stops;
+#[path = "../support/mod.rs"]
+mod support;
