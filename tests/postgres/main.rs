@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
 
 mod common;
+mod credentials;
 mod crew;
 mod refuse;
+mod scene;
 #[path = "../support/mod.rs"]
 mod support;
