@@ -274,6 +274,25 @@ async fn a_refused_password_is_not_tried_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stopped_dialing_stays_the_cause_when_sessions_end_later() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |policy| policy.min_idle = 0);
+    let lease = pool.get().await.unwrap();
+    script.set(Weather::Denied);
+    let error = pool.get_within(Duration::from_secs(10)).await.expect_err("one session, and it is lent");
+    assert_eq!((error.refusal, error.fault()), (relink::Refusal::Deadline, Fault::Denied));
+    script.kill_all();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(lease.death().is_some());
+    let error = pool.get().await.expect_err("held");
+    let text = error.to_string();
+    assert_eq!(error.refusal, relink::Refusal::Held(Fault::Denied));
+    assert!(text.contains("password refused") && text.contains("28P01"), "{text}");
+    let cause = pool.status().borrow().cause.clone().expect("a cause");
+    assert_eq!(cause.failure.fault, Fault::Denied);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_first_endpoint_costs_one_hedge() {
     let mut script = Script::new();
     script.endpoints = 2;

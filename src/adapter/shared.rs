@@ -462,7 +462,11 @@ impl<C: Connect> Shared<C> {
             core.dials_before = core.dials.saturating_sub(own);
         }
         tracing::debug!(%endpoint, %failure, "relink");
-        core.cause = Some(Cause { endpoint, failure, at: Instant::now() });
+        // While dialing is stopped, what stopped it is what somebody must act on: a session that ends
+        // meanwhile is told as an event, and changes nothing of that.
+        if core.machine.pacer().held().is_none() || core.cause.is_none() {
+            core.cause = Some(Cause { endpoint, failure, at: Instant::now() });
+        }
         self.tell(Some(dial), kind);
     }
 

@@ -11,9 +11,9 @@ use std::{
 
 use relink::{
     Fault, Policy, Span, Time,
-    adapter::{Event, Kind, State, Step, Trace},
+    adapter::{Builder, Event, Kind, State, Step, Trace},
     pool::{Command, Event as Fact},
-    postgres::{Lease, Pool},
+    postgres::{Lease, Pool, Postgres},
 };
 use relink_model::bounds;
 use tokio::{sync::broadcast, time::Instant};
@@ -79,10 +79,15 @@ impl Run {
     /// Builds the pool. Tasks that are started before (proxies) are not taken for its own.
     pub(crate) fn start(url: &str, policy: Policy) -> Self {
         let config: relink::postgres::Config = url.parse().expect("a connection string");
+        let checked = policy.clone().check().expect("a policy");
+        Self::watch(Pool::configure(config, checked).expect("a pool"), policy)
+    }
+
+    /// The same with a builder of the test's own, by the same policy.
+    pub(crate) fn watch(builder: Builder<Postgres>, policy: Policy) -> Self {
         let trace = Trace::new();
         let tasks = alive_tasks();
-        let checked = policy.clone().check().expect("a policy");
-        let pool = Pool::configure(config, checked).expect("a pool").trace(&trace).build().expect("a pool");
+        let pool = builder.trace(&trace).build().expect("a pool");
         let receiver = Mutex::new(pool.events());
         let endpoints = u8::try_from(relink::adapter::Connect::endpoints(pool.connector())).expect("at most 8");
         Self { pool, trace, policy, endpoints, tasks, receiver, events: Mutex::default() }

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
 
 mod common;
+mod credentials;
 mod crew;
 mod full;
 mod kills;
 mod refuse;
+mod scene;
 mod silence;
 mod starting;
 mod stops;
