@@ -352,6 +352,21 @@ async fn a_lease_is_cut_at_the_drain_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_quiet_pool_is_seen_to_be_up_when_its_outage_is_forgotten() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |_| {});
+    let mut status = pool.status();
+    status.wait_for(|status| status.state == State::Up).await.unwrap();
+    script.kill_all();
+    status.wait_for(|status| status.state == State::Down).await.unwrap();
+    status.wait_for(|status| status.state == State::Settling).await.unwrap();
+    let stable_for = Duration::from(pool.policy().stable_for);
+    // Nobody asks for anything, so that nothing but time can be what the pool sees.
+    let up = tokio::time::timeout(2 * stable_for, status.wait_for(|status| status.state == State::Up)).await;
+    assert!(up.is_ok(), "{:?}", pool.status().borrow());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dirty_session_is_cleaned_before_the_next_borrower_has_it() {
     let script = Script::new();
     let (pool, _) = pool(&script, |policy| {

@@ -60,6 +60,32 @@ pub fn recovery_max_overloaded(policy: &Checked, outage: Span) -> Span {
     }
 }
 
+/// B1 of a server that is there and rejects every dial at once as overloaded: from its return after
+/// `outage` to the start of the dial that finds it.
+///
+/// The shortest jitter fits the most rejections into the outage (window and age at the n-th grow with
+/// every wait before it), and so many rejections at the age of the whole outage teach no less than
+/// they did when they came; the last of them may have come just before the return.
+///
+/// ```
+/// use relink::{Policy, Span};
+/// let policy = Policy::default().check()?;
+/// let lag = relink_model::bounds::recovery_max_rejected(&policy, Span::from_secs(10));
+/// assert_eq!(lag, Span::from_millis(7_500)); // cap0 = 20 s, shared by √16 slots, times jitter_hi
+/// # Ok::<(), relink::policy::PolicyError>(())
+/// ```
+pub fn recovery_max_rejected(policy: &Checked, outage: Span) -> Span {
+    let down = policy.w0.max(policy.down_window(outage));
+    let (mut age, mut least, mut most) = (Span::ZERO, Span::ZERO, Span::ZERO);
+    while age < outage {
+        least = policy.g.of(least).max(policy.down_window(age)).min(policy.cap(age));
+        most = policy.g.of(most).max(down).min(policy.cap(outage));
+        let wait = policy.jitter_lo.of(policy.w0.max(policy.down_window(age)).max(least));
+        age = age + wait.max(Span::from_millis(1));
+    }
+    policy.jitter(down.max(most), u64::MAX)
+}
+
 /// S2b: the most dials of one endpoint in `interval` when no session ever becomes stable.
 pub fn flapping_max(policy: &Checked, interval: Span) -> u64 {
     let slots = u64::from(policy.max_size);

@@ -343,6 +343,8 @@ impl<C: Connect> Shared<C> {
                 self.carry_out(core, *command);
             }
             core.commands = commands;
+            // Nothing is due when an outage is forgotten, but that it is has to be published.
+            let wake = core.machine.pacer().settles_at().map_or(wake, |at| wake.min(at));
             if event == pool::Event::Elapsed || wake < core.armed {
                 core.armed = wake;
                 self.timer.notify_one();

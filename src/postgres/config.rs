@@ -1,6 +1,12 @@
 //! Where a PostgreSQL database is and how it wants to be spoken to, from a URL, a key-value string or the driver's own type.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, SslNegotiation, TargetSessionAttrs};
 
@@ -146,6 +152,50 @@ impl Config {
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
         self
+    }
+
+    /// The password to use where the string gave none.
+    #[must_use]
+    pub fn password_default(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.password.get_or_insert_with(|| password.into());
+        self
+    }
+
+    /// Where each endpoint is dialed, in order: `host:port` (`hostaddr` before `host`) or the path of a socket.
+    pub fn destinations(&self) -> Vec<String> {
+        let place = |endpoint: &Endpoint| match endpoint.address {
+            Some(address) => SocketAddr::new(address, endpoint.port).to_string(),
+            None => endpoint.to_string(),
+        };
+        self.endpoints.iter().map(place).collect()
+    }
+
+    /// The same database by way of `address`, such as a proxy or a tunnel that leads to it: every
+    /// endpoint is dialed there, and its certificate is still held against the name of its host.
+    ///
+    /// An endpoint on a unix socket becomes one on TCP. It stays without TLS, because its server
+    /// offers none on that socket.
+    ///
+    /// ```
+    /// use relink::postgres::Config;
+    /// let config: Config = "postgresql://app@db.example.com/shop?sslmode=verify-full".parse()?;
+    /// let tunnel = "127.0.0.1:7000".parse().expect("an address");
+    /// assert_eq!(config.rerouted(tunnel).destinations(), ["127.0.0.1:7000"]);
+    /// # Ok::<(), relink::postgres::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn rerouted(&self, address: SocketAddr) -> Self {
+        let mut config = self.clone();
+        for endpoint in &mut config.endpoints {
+            #[cfg(unix)]
+            if matches!(endpoint.host, Host::Unix(_)) {
+                endpoint.host = Host::Tcp(address.ip().to_string());
+                (config.tls, config.tls_direct) = (TlsMode::Disable, false);
+            }
+            endpoint.address = Some(address.ip());
+            endpoint.port = address.port();
+        }
+        config
     }
 }
 
