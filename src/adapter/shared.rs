@@ -514,11 +514,6 @@ impl<C: Connect> Shared<C> {
         if outage.is_none() {
             core.cause = None;
         }
-        // Forgetting an outage is no event of the machine's, so nothing else would wake to tell of it.
-        if let Some(at) = pacer.settles_at().filter(|at| *at < core.armed) {
-            core.armed = at;
-            self.timer.notify_one();
-        }
         let state = state(&core.machine, &pacer);
         let next_dial_at = self.instant(core.machine.next_dial_at(&self.policy));
         let (cause, dials) = (&core.cause, core.dials);
