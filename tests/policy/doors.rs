@@ -204,7 +204,14 @@ fn a_backoff_is_refused_unless_whole() {
 #[test]
 fn a_wrong_fault_row_is_refused_by_its_number_and_line() {
     let said = refused("[[fault]]\nfault = \"Lost\"\n[[fault]]\nsql_state = \"53300\"\nfault = \"Lost\"");
-    assert!(said.contains("line 4: fault[1]: unknown field `sql_state`"), "{said}");
+    assert!(
+        said.contains("line 1: fault[0]: [[fault]]: the rule with fault Lost matches everything: name at least"),
+        "{said}"
+    );
+    assert!(
+        said.contains("line 3: fault[1]: unknown key of [[fault]] \"sql_state\": did you mean \"sqlstate\"?"),
+        "{said}"
+    );
     assert!(refused("fault = 3").contains("fault: must be rows of a table; write [[fault]]"));
 }
 
