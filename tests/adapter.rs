@@ -415,3 +415,21 @@ async fn an_idle_pool_tells_by_itself_when_an_outage_is_forgotten() {
     assert_eq!(pool.status().borrow().cause, None);
     replays(&Policy::default(), 1, &trace);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_pool_leaves_no_task_behind() {
+    for closes in [false, true] {
+        let script = Script::new();
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let before = tasks();
+        let (pool, _) = pool(&script, |_| {});
+        drop(pool.get_within(Duration::from_secs(3_600)).await.unwrap());
+        if closes {
+            pool.close().await;
+        }
+        drop(pool);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(tasks(), before, "closed first: {closes}");
+        assert_eq!(script.open.load(Ordering::SeqCst), 0);
+    }
+}

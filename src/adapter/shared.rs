@@ -572,6 +572,8 @@ fn state(machine: &pool::Pool, pacer: &crate::Pacer) -> State {
 
 impl<C: Connect> Drop for Shared<C> {
     fn drop(&mut self) {
+        // The timer may sleep until a time that no longer matters, or for ever.
+        self.timer.notify_one();
         let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
         for place in &mut core.slots {
             for task in [place.probe.take(), place.task.take()].into_iter().flatten() {
