@@ -433,3 +433,26 @@ async fn a_dropped_pool_leaves_no_task_behind() {
         assert_eq!(script.open.load(Ordering::SeqCst), 0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_error_counts_the_dials_of_its_outage_and_no_others() {
+    let script = Script::new();
+    // By a dial that failed, and by a session that was lost.
+    for lost in [false, true] {
+        let (pool, _) = pool(&script, |_| {});
+        if lost {
+            drop(pool.get().await.unwrap());
+            // Until no dial is in flight any more.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let began = Instant::now();
+        script.set(Weather::Refuse);
+        script.kill_all();
+        if lost {
+            pool.status().wait_for(|status| status.state == State::Down).await.unwrap();
+        }
+        let error = pool.get_within(Duration::from_secs(10)).await.expect_err("refused");
+        assert_eq!(error.dials, script.dials_since(began).len() as u64, "lost: {lost}");
+        script.set(Weather::Fair);
+    }
+}

@@ -337,7 +337,14 @@ impl<C: Connect> Shared<C> {
             let chance = core.chance.word();
             let mut commands = mem::take(&mut core.commands);
             commands.clear();
+            let dialing = core.machine.tally().dialing;
             let wake = core.machine.step(&self.policy, now, event, chance, &mut commands);
+            let outage = core.machine.pacer().outage_since();
+            if outage != core.outage {
+                core.outage = outage;
+                // A dial that was in flight when the outage began is answered in it.
+                core.dials_before = core.dials.saturating_sub(u64::from(dialing));
+            }
             if let Some(trace) = &core.trace {
                 trace.record(Step { now, event, chance, commands: commands.clone() });
             }
@@ -500,13 +507,7 @@ impl<C: Connect> Shared<C> {
     /// Lets everybody see where the pool stands, if that has changed.
     pub(super) fn publish(&self, core: &mut Core<C>) {
         let pacer = core.machine.pacer().at(self.now());
-        let outage = pacer.outage_since();
-        if outage != core.outage {
-            core.outage = outage;
-            // The dial that failed first belongs to the outage that it began.
-            core.dials_before = core.dials.saturating_sub(1);
-        }
-        if outage.is_none() {
+        if pacer.outage_since().is_none() {
             core.cause = None;
         }
         // Forgetting an outage is no event of the machine's, so nothing else would wake to tell of it.
