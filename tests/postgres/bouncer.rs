@@ -29,6 +29,7 @@ async fn a_bouncer_that_is_restarted_under_load_is_found_again() -> Outcome {
         let within = run.back_within(lost.at, up);
         assert!(online.at <= up + within + SLACK, "{:?} after {up:?}, bound {within:?}", online.at);
         crew.all_served(online.at).await;
+        run.goes_through(began, &["DialFailed Refused", "Dialed"]);
         run.state(State::Up).await;
     }
     let logs = crew.stop().await;

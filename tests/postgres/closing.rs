@@ -40,6 +40,7 @@ async fn ends_at_once(outage: Mode) -> Outcome {
         let error = wait.await?.expect_err("the pool is closed");
         assert_eq!((error.refusal, &*error.to_string()), (Refusal::Stopped, "no session: the pool is closed"));
     }
+    run.goes_through(began, &["Lost Lost", "Stopped"]);
     let dials = run.dials_between(Duration::ZERO, run.now());
     assert_eq!(sockets_to(port), 0, "close returns when nothing is left");
     assert!(run.get().await.is_err());

@@ -39,6 +39,7 @@ async fn of_64_workers_the_last_is_served_soon_after_the_first() -> Outcome {
     run.state(State::Up).await;
     let logs = crew.stop().await;
     assert!(logs.iter().all(|log| log.refused.is_empty()), "nobody waited in vain");
+    run.goes_through(began, &["DialFailed Refused", "Dialed", "Returned", "Dialed", "Returned"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }

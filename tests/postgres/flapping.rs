@@ -49,6 +49,7 @@ async fn flaps(how: Flap) -> Outcome {
     assert!(online.at <= healed + within + SLACK, "{:?} after {healed:?}, bound {within:?}", online.at);
     crew.all_served(online.at).await;
     crew.stop().await;
+    run.goes_through(healed, &["Dialed", "Returned"]);
     run.ends_clean(&[proxy.addr().port()]).await;
     Ok(())
 }
