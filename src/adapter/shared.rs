@@ -335,7 +335,14 @@ impl<C: Connect> Shared<C> {
             let chance = core.chance.word();
             let mut commands = mem::take(&mut core.commands);
             commands.clear();
+            let dialing = core.machine.tally().dialing;
             let wake = core.machine.step(&self.policy, now, event, chance, &mut commands);
+            let outage = core.machine.pacer().outage_since();
+            if outage != core.outage {
+                core.outage = outage;
+                // A dial that was in flight when the outage began is answered in it.
+                core.dials_before = core.dials.saturating_sub(u64::from(dialing));
+            }
             if let Some(trace) = &core.trace {
                 trace.record(Step { now, event, chance, commands: commands.clone() });
             }
@@ -510,8 +517,7 @@ impl<C: Connect> Shared<C> {
     /// Lets everybody see where the pool stands, if that has changed.
     pub(super) fn publish(&self, core: &mut Core<C>) {
         let pacer = core.machine.pacer().at(self.now());
-        let outage = pacer.outage_since();
-        if outage.is_none() {
+        if pacer.outage_since().is_none() {
             core.cause = None;
         }
         let state = state(&core.machine, &pacer);
@@ -574,6 +580,8 @@ fn state(machine: &pool::Pool, pacer: &crate::Pacer) -> State {
 
 impl<C: Connect> Drop for Shared<C> {
     fn drop(&mut self) {
+        // The timer may sleep until a time that no longer matters, or for ever.
+        self.timer.notify_one();
         let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
         for place in &mut core.slots {
             for task in [place.probe.take(), place.task.take()].into_iter().flatten() {

@@ -12,6 +12,7 @@ use std::{
 use relink::{
     Fault, Policy, Span, Time,
     adapter::{Builder, Event, Kind, State, Step, Trace},
+    link,
     pool::{Command, Event as Fact},
     postgres::{Lease, Pool, Postgres},
 };
@@ -68,6 +69,16 @@ impl Deref for Run {
 
     fn deref(&self) -> &Pool {
         &self.pool
+    }
+}
+
+/// An event's name and, where it has one, its fault.
+fn word(fact: &Fact) -> String {
+    let text = format!("{fact:?}");
+    let name = text.split([' ', '{']).next().unwrap_or_default().to_owned();
+    match text.split_once("fault: ") {
+        Some((_, fault)) => format!("{name} {}", fault.trim_end_matches([' ', '}'])),
+        None => name,
     }
 }
 
@@ -215,6 +226,36 @@ impl Run {
         }
     }
 
+    /// S1: no endpoint has more dials in flight than the policy allows, which is one by default.
+    pub(crate) fn dials_one_by_one(&self) {
+        let mut in_flight = Vec::new();
+        for step in self.steps() {
+            if let Fact::Dialed { dial, .. } | Fact::DialFailed { dial, .. } = step.event {
+                in_flight.retain(|other| *other != dial);
+            }
+            for command in &step.commands {
+                if let Command::Link { command: link::Command::Abort(dial), .. } = command {
+                    in_flight.retain(|other| other != dial);
+                }
+                let Command::Dial { dial, .. } = command else { continue };
+                in_flight.push(*dial);
+                let here = in_flight.iter().filter(|other| other.endpoint() == dial.endpoint()).count();
+                assert!(here <= usize::from(self.policy.max_dials), "S1: {here} dials in flight\n{}", self.story());
+            }
+        }
+    }
+
+    /// The record has these steps in this order, whatever is between them: the name of the event and,
+    /// where it has one, its fault.
+    pub(crate) fn goes_through(&self, from: Duration, plot: &[&str]) {
+        let steps = self.steps().into_iter().filter(|step| step.now.as_millis() >= from.as_millis() as u64);
+        let told: Vec<String> = steps.map(|step| word(&step.event)).collect();
+        let mut rest = told.iter();
+        for next in plot {
+            assert!(rest.any(|word| word == next), "{plot:?} needs {next} in its place: {told:?}");
+        }
+    }
+
     /// B2: the dials of an outage that refused at once, from the first loss to the first session, are
     /// no more than the policy bounds. Returns (dials, bound).
     pub(crate) fn dials_are_bounded(&self, lost: Duration, online: Duration, fault: Fault) -> (usize, u32) {
@@ -238,6 +279,8 @@ impl Run {
         assert_eq!(self.status().borrow().state, State::Closed);
         self.replays();
         self.keeps_its_distance();
+        self.dials_one_by_one();
+        self.goes_through(Duration::ZERO, &["Dialed", "Stopped"]);
         let story = self.story();
         let tasks = self.tasks;
         drop(self);

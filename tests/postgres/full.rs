@@ -56,6 +56,8 @@ async fn a_full_server_is_left_alone_and_entered_when_room_appears() -> Outcome 
         assert!(log.failed.is_empty() && log.refused.is_empty(), "{log:?}");
     }
     run.fill(3).await;
+    let full = "DialFailed Overloaded";
+    run.goes_through(Duration::ZERO, &[full, full, full, "Dialed", full, "Dialed"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }

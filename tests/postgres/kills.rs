@@ -44,6 +44,7 @@ async fn a_terminated_idle_session_is_replaced_and_nobody_else_notices() -> Outc
     comes("four again", async || (server.backends_of("app").ok()?.len() == 4).then_some(())).await;
     assert!(!server.backends_of("app")?.contains(&victim));
     run.state(State::Up).await;
+    run.goes_through(began, &["Lost Lost", "Gone", "Dialed"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }
@@ -71,6 +72,7 @@ async fn a_terminated_leased_session_is_told_to_its_borrower_and_replaced_for_th
     assert_eq!(run.dials_between(began, run.now()), 1, "{}", run.story());
     assert!(!run.story().contains("state: down"), "{}", run.story());
     drop((mine, others, next));
+    run.goes_through(began, &["Asked", "Lost Lost", "Gone", "Dialed", "Returned"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }
@@ -94,6 +96,7 @@ async fn a_killed_backend_takes_all_sessions_along_and_the_reason_is_told() -> O
     let online = run.online(lost.at).await;
     run.dials_are_bounded(lost.at, online.at, Fault::Refused);
     run.state(State::Up).await;
+    run.goes_through(began, &["Lost Lost", "Lost Lost", "Lost Lost", "Lost Lost", "Dialed"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }
@@ -121,6 +124,7 @@ async fn a_killed_postmaster_is_an_outage_until_it_is_started_again() -> Outcome
     run.dials_are_bounded(lost[0].at, online.at, Fault::Refused);
     run.state(State::Up).await;
     run.fill(4).await;
+    run.goes_through(began, &["Lost Lost", "DialFailed Refused", "Dialed"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }

@@ -2,9 +2,14 @@
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
 
+mod bouncer;
+mod closing;
 mod common;
 mod credentials;
 mod crew;
+mod crowd;
+mod endpoints;
+mod flapping;
 mod full;
 mod kills;
 mod refuse;

@@ -44,6 +44,7 @@ async fn resets_are_paced_like_refusals() -> Outcome {
     assert!(online.at <= up + within + SLACK, "{:?} after {up:?}, bound {within:?}", online.at);
     crew.all_served(online.at).await;
     crew.stop().await;
+    run.goes_through(began, &["Accepted", "DialFailed Refused", "DialFailed Refused", "Dialed"]);
     run.ends_clean(&[proxy.addr().port()]).await;
     Ok(())
 }
@@ -89,6 +90,8 @@ async fn a_silent_peer_is_named_and_left_behind_when_it_heals() -> Outcome {
     comes("as many sockets as before", async || (sockets_to(port) == sockets).then_some(())).await;
     // The proxy keeps what it has accepted in silence, and its tasks are in this runtime too.
     proxy.cut();
+    // What is silent sends no event: its deadlines do.
+    run.goes_through(began, &["Lost Lost", "Accepted", "Elapsed", "Gone", "Accepted", "Elapsed", "Gone", "Dialed"]);
     run.ends_clean(&[port]).await;
     Ok(())
 }

@@ -41,6 +41,7 @@ async fn a_standby_that_serves_nobody_is_waited_for_until_it_is_promoted() -> Ou
     let within = run.back_within(failed.at, up);
     assert!(online.at <= up + within + SLACK, "{:?} after {up:?}, bound {within:?}", online.at);
     drop(lease);
+    run.goes_through(Duration::ZERO, &["DialFailed Starting", "DialFailed Starting", "Dialed"]);
     run.ends_clean(&[standby.port()]).await;
     Ok(())
 }
@@ -71,6 +72,7 @@ async fn a_server_that_takes_its_time_to_stop_is_told_apart_from_an_absent_one()
     server.start_again()?;
     let online = run.online(stopped).await;
     run.dials_are_bounded(lost.at, online.at, Fault::Refused);
+    run.goes_through(began, &["Lost Lost", "DialFailed Starting", "DialFailed Refused", "Dialed"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }

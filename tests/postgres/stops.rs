@@ -46,7 +46,9 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
     run.dial_failed(began).await;
     let error = run.get_within(std::time::Duration::from_millis(100)).await.expect_err("the server is stopped");
     assert_eq!(error.fault(), Fault::Refused, "{error}");
-    assert!(error.dials >= 1 && error.to_string().contains(&format!("127.0.0.1:{}", server.port())), "{error}");
+    let dials = run.dials_between(lost[0].at, run.now());
+    assert!(error.dials >= 1 && error.dials <= dials as u64, "{} told, {dials} made\n{}", error.dials, run.story());
+    assert!(error.to_string().contains(&format!("127.0.0.1:{}", server.port())), "{error}");
 
     server.start_again()?;
     let up = run.now();
@@ -59,6 +61,7 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
     drop(lease);
     run.state(State::Up).await;
     assert_eq!(run.status().borrow().cause, None, "a forgotten outage has no cause any more");
+    run.goes_through(began, &["Lost Lost", "Lost Lost", "Lost Lost", "Lost Lost", "DialFailed Refused", "Dialed"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }
