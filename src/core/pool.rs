@@ -479,6 +479,9 @@ impl Pool {
         session.topology != self.topology
             || match policy.validate {
                 Validate::Never => false,
+                // An answer of this very instant is fresh, however little `stale_after` allows: or the
+                // session would be asked again and again, and never lent.
+                Validate::Stale | Validate::Always if proved && idle == Span::ZERO => false,
                 Validate::Stale => idle >= policy.stale_after,
                 Validate::Always => !proved || idle >= policy.stale_after,
             }
