@@ -522,7 +522,7 @@ impl<C: Connect> Shared<C> {
             dials: core.dials.saturating_sub(core.dials_before),
             waited: now.duration_since(asked),
             next_dial_in: self.instant(core.machine.next_dial_at()).map(|at| at.saturating_duration_since(now)),
-            leased: (tally.leased, self.policy.max_size),
+            leased: (tally.leased, core.machine.max_size()),
             waiters: core.machine.waiters(),
         }
     }

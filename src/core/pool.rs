@@ -236,9 +236,14 @@ impl Tally {
         }
     }
 
+    /// Sessions that are to stay.
+    const fn kept(&self) -> u16 {
+        self.online.saturating_add(self.leased).saturating_add(self.probing)
+    }
+
     /// Sessions, those being closed included: what counts against `max_size` beside dials.
     const fn owned(&self) -> u16 {
-        self.online.saturating_add(self.leased).saturating_add(self.probing).saturating_add(self.closing)
+        self.kept().saturating_add(self.closing)
     }
 }
 
@@ -372,7 +377,7 @@ impl Pool {
 
     fn returned(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId, work: Work) {
         self.pass(turn, slot, link::Event::Returned { lease, work }, None);
-        if self.tally.owned() > self.max_size {
+        if self.tally.kept() > self.max_size {
             self.pass(turn, slot, link::Event::Retired, None);
         }
         self.serve(turn);
@@ -407,7 +412,7 @@ impl Pool {
     fn resized(&mut self, turn: &mut Turn<'_>, max_size: u16) {
         self.max_size = max_size.max(1);
         self.make_room(usize::from(self.max_size) + usize::from(self.pacer.endpoints()) - 1);
-        let excess = self.tally.owned().saturating_sub(self.max_size);
+        let excess = self.tally.kept().saturating_sub(self.max_size);
         for _ in 0..excess {
             let Some(&oldest) = self.free.first() else { return };
             self.pass(turn, oldest, link::Event::Retired, None);
@@ -670,6 +675,11 @@ impl Pool {
     /// How many links are in each kind of state.
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// The most sessions that there may be, as last resized.
+    pub fn max_size(&self) -> u16 {
+        self.max_size
     }
 
     /// How many wait for a session.
