@@ -35,6 +35,13 @@ pub enum Event {
         /// How the session was left.
         work: Work,
     },
+    /// A borrower gave a session back that nobody shall have again.
+    Discarded {
+        /// The link.
+        slot: u16,
+        /// The lease that ended.
+        lease: LeaseId,
+    },
     /// The transport of a dial is up.
     Accepted {
         /// The link.
@@ -328,6 +335,7 @@ impl Pool {
             Event::Asked { lease, deadline } => self.asked(turn_ref, lease, deadline),
             Event::GaveUp { lease } => self.waiters.retain(|waiter| waiter.lease != lease),
             Event::Returned { slot, lease, work } => self.returned(turn_ref, slot, lease, work),
+            Event::Discarded { slot, lease } => self.discarded(turn_ref, slot, lease),
             Event::Accepted { slot, dial } => self.pass(turn_ref, slot, link::Event::Accepted { dial }, None),
             Event::Dialed { slot, dial } => self.dialed(turn_ref, slot, dial),
             Event::DialFailed { slot, dial, fault } => {
@@ -385,6 +393,14 @@ impl Pool {
         while self.free.len() > usize::from(turn.policy.max_idle) {
             let Some(&oldest) = self.free.first() else { return };
             self.pass(turn, oldest, link::Event::Retired, None);
+        }
+    }
+
+    /// What is drained is closed when it comes back, and that is no loss.
+    fn discarded(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId) {
+        if self.link(slot).lease().is_some_and(|held| held.id == lease) {
+            self.pass(turn, slot, link::Event::Retired, None);
+            self.pass(turn, slot, link::Event::Returned { lease, work: Work::AtRest }, None);
         }
     }
 
