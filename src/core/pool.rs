@@ -447,7 +447,7 @@ impl Pool {
         for slot in self.slots() {
             // A lease can be overdue in two ways at once: its statement silent, and held too long.
             for _ in 0..2 {
-                if self.link(slot).timeout(turn.policy) <= turn.now {
+                if self.due(self.link(slot), turn.policy) <= turn.now {
                     self.pass(turn, slot, link::Event::Elapsed, Some(Fault::TimedOut));
                 }
             }
@@ -471,6 +471,28 @@ impl Pool {
         self.want(turn);
         self.hold_back(turn);
         self.dial(turn);
+        self.retire_spare(turn);
+    }
+
+    /// When a link's timeout is due: idleness ends no session that is among the least to be kept.
+    fn due(&self, link: Link, policy: &Checked) -> Time {
+        match link.session().filter(|_| matches!(link, Link::Online { .. })) {
+            Some(session) if self.tally.online <= policy.min_idle => session.retire_at,
+            Some(_) | None => link.timeout(policy),
+        }
+    }
+
+    /// What was idle for too long and among the least goes as soon as it is not: the oldest first.
+    fn retire_spare(&mut self, turn: &mut Turn<'_>) {
+        while self.tally.online > turn.policy.min_idle {
+            let Some(&oldest) = self.free.first() else { return };
+            let at = self.link(oldest).timeout(turn.policy);
+            turn.wake_at(at);
+            if at > turn.now {
+                return;
+            }
+            self.pass(turn, oldest, link::Event::Elapsed, None);
+        }
     }
 
     /// Lends sessions to those who wait, in order.
@@ -730,7 +752,7 @@ impl Pool {
 
     /// When [`Event::Elapsed`] is due.
     pub fn timeout(&self, policy: &Checked) -> Time {
-        let links = self.links.iter().map(|link| link.timeout(policy));
+        let links = self.links.iter().map(|link| self.due(*link, policy));
         let waiters = self.waiters.iter().map(|waiter| waiter.deadline);
         links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at())
     }
