@@ -382,6 +382,36 @@ async fn a_dirty_session_is_cleaned_before_the_next_borrower_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_least_is_kept_however_long_it_is_idle_and_no_more() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |policy| {
+        policy.min_idle = 2;
+        policy.lifetime_max = None;
+    });
+    let leases = [pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap()];
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(leases);
+    assert_eq!(script.open.load(Ordering::SeqCst), 5);
+    // `idle_max` is 10 min.
+    tokio::time::sleep(Duration::from_secs(599)).await;
+    assert_eq!(script.open.load(Ordering::SeqCst), 5);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(script.open.load(Ordering::SeqCst), 2);
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!((script.open.load(Ordering::SeqCst), script.opened.load(Ordering::SeqCst)), (2, 5));
+    // One comes back to two that have been idle for long: the oldest is one too many.
+    let lease = pool.get().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(lease);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((script.open.load(Ordering::SeqCst), script.opened.load(Ordering::SeqCst)), (2, 6));
+    let mut policy = Policy::default();
+    policy.min_idle = 2;
+    policy.lifetime_max = None;
+    replays(&policy, 1, &trace);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_wait_loses_nothing() {
     let script = Script::new();
     let (pool, trace) = pool(&script, |policy| {

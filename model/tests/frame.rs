@@ -44,7 +44,9 @@ impl Real {
         self.pool.step(&world.policy, self.now, event, chance, &mut out);
         match event {
             Event::Asked { lease, .. } => self.leases.push(lease),
-            Event::GaveUp { lease } | Event::Returned { lease, .. } => self.leases.retain(|known| *known != lease),
+            Event::GaveUp { lease } | Event::Returned { lease, .. } | Event::Discarded { lease, .. } => {
+                self.leases.retain(|known| *known != lease);
+            }
             Event::Gone { dial, .. } | Event::DialFailed { dial, .. } => self.dials.retain(|known| *known != dial),
             Event::Accepted { .. } | Event::Dialed { .. } | Event::Proved { .. } | Event::Unproved { .. } => {}
             Event::Worked { .. } | Event::FoundAlive { .. } | Event::FoundDead { .. } | Event::Lost { .. } => {}
@@ -78,6 +80,7 @@ impl Real {
             }
             Event::GaveUp { lease } => Event::GaveUp { lease: held(lease) },
             Event::Returned { slot, lease, work } => Event::Returned { slot, lease: held(lease), work },
+            Event::Discarded { slot, lease } => Event::Discarded { slot, lease: held(lease) },
             Event::Accepted { slot, dial } => Event::Accepted { slot, dial: real(dial) },
             Event::Dialed { slot, dial } => Event::Dialed { slot, dial: real(dial) },
             Event::DialFailed { slot, dial, fault } => Event::DialFailed { slot, dial: real(dial), fault },

@@ -78,6 +78,7 @@ pub(super) struct Core<C: Connect> {
     dials: u64,
     /// Dials made when the outage on record began.
     dials_before: u64,
+    outage: Option<Time>,
     runtime_gone: bool,
 }
 
@@ -114,6 +115,7 @@ impl<C: Connect> Shared<C> {
             cause: None,
             dials: 0,
             dials_before: 0,
+            outage: None,
             runtime_gone: false,
             machine,
         };
@@ -465,11 +467,6 @@ impl<C: Connect> Shared<C> {
         let endpoint = self.endpoint(dial);
         let failure = Arc::new(failure);
         let kind = kind(Arc::clone(&failure));
-        if core.machine.pacer().at(self.now()).outage_since().is_none() {
-            // A dial that fails first belongs to the outage that it begins.
-            let own = u64::from(matches!(kind, Kind::DialFailed(_)));
-            core.dials_before = core.dials.saturating_sub(own);
-        }
         tracing::debug!(%endpoint, %failure, "relink");
         // While dialing is stopped, what stopped it is what somebody must act on: a session that ends
         // meanwhile is told as an event, and changes nothing of that.
@@ -555,7 +552,7 @@ impl<C: Connect> Shared<C> {
             next_dial_in: self
                 .instant(core.machine.next_dial_at(&self.policy))
                 .map(|at| at.saturating_duration_since(now)),
-            leased: (tally.leased, self.policy.max_size),
+            leased: (tally.leased, core.machine.max_size()),
             waiters: core.machine.waiters(),
         }
     }

@@ -36,6 +36,13 @@ pub enum Event {
         /// How the session was left.
         work: Work,
     },
+    /// A borrower gave a session back that nobody shall have again.
+    Discarded {
+        /// The link.
+        slot: u16,
+        /// The lease that ended.
+        lease: LeaseId,
+    },
     /// The transport of a dial is up.
     Accepted {
         /// The link.
@@ -334,6 +341,7 @@ impl Pool {
             Event::Returned { slot, lease, work } => {
                 self.pass(turn_ref, slot, link::Event::Returned { lease, work }, None);
             }
+            Event::Discarded { slot, lease } => self.discarded(turn_ref, slot, lease),
             Event::Accepted { slot, dial } => self.pass(turn_ref, slot, link::Event::Accepted { dial }, None),
             Event::Dialed { slot, dial } => self.dialed(turn_ref, slot, dial),
             Event::DialFailed { slot, dial, fault } => {
@@ -382,6 +390,14 @@ impl Pool {
         turn.wake_at(deadline);
     }
 
+    /// What is drained is closed when it comes back, and that is no loss.
+    fn discarded(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId) {
+        if self.link(slot).lease().is_some_and(|held| held.id == lease) {
+            self.pass(turn, slot, link::Event::Retired, None);
+            self.pass(turn, slot, link::Event::Returned { lease, work: Work::AtRest }, None);
+        }
+    }
+
     fn dialed(&mut self, turn: &mut Turn<'_>, slot: u16, dial: DialId) {
         let policy = turn.policy;
         let on_trial = self.pacer.outage_since().is_some();
@@ -424,7 +440,7 @@ impl Pool {
         for slot in self.slots() {
             // A lease can be overdue in two ways at once: its statement silent, and held too long.
             for _ in 0..2 {
-                if self.link(slot).timeout(turn.policy) <= turn.now {
+                if self.due(self.link(slot), turn.policy) <= turn.now {
                     self.pass(turn, slot, link::Event::Elapsed, Some(Fault::TimedOut));
                 }
             }
@@ -450,6 +466,28 @@ impl Pool {
         self.want(turn);
         self.hold_back(turn);
         self.dial(turn);
+        self.retire_spare(turn);
+    }
+
+    /// When a link's timeout is due: idleness ends no session that is among the least to be kept.
+    fn due(&self, link: Link, policy: &Checked) -> Time {
+        match link.session().filter(|_| matches!(link, Link::Online { .. })) {
+            Some(session) if self.tally.online <= policy.min_idle => session.retire_at,
+            Some(_) | None => link.timeout(policy),
+        }
+    }
+
+    /// What was idle for too long and among the least goes as soon as it is not: the oldest first.
+    fn retire_spare(&mut self, turn: &mut Turn<'_>) {
+        while self.tally.online > turn.policy.min_idle {
+            let Some(&oldest) = self.free.first() else { return };
+            let at = self.link(oldest).timeout(turn.policy);
+            turn.wake_at(at);
+            if at > turn.now {
+                return;
+            }
+            self.pass(turn, oldest, link::Event::Elapsed, None);
+        }
     }
 
     /// Closes up to `most` of the free sessions. The one that was used longest ago goes first.
@@ -750,7 +788,7 @@ impl Pool {
 
     /// When [`Event::Elapsed`] is due.
     pub fn timeout(&self, policy: &Checked) -> Time {
-        let links = self.links.iter().map(|link| link.timeout(policy));
+        let links = self.links.iter().map(|link| self.due(*link, policy));
         let waiters = self.waiters.iter().map(|waiter| waiter.deadline);
         links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at(policy))
     }

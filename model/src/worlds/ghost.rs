@@ -133,6 +133,7 @@ impl Ghost {
             Event::Asked { lease, deadline } => self.queue.push(Waiter { lease, deadline }),
             Event::GaveUp { lease } => self.queue.retain(|waiter| waiter.lease != lease),
             Event::Returned { lease, work, .. } => self.returned(lease, work),
+            Event::Discarded { lease, .. } => self.returned(lease, Work::AtRest),
             Event::Dialed { dial, .. } => self.with(dial, |peer| {
                 peer.late = peer.line == Line::Aborting;
                 peer.line = Line::Open;
@@ -308,6 +309,7 @@ impl Ghost {
         let due = match event {
             Event::Lost { dial, .. } | Event::FoundDead { dial, .. } => dial == borrower.dial,
             Event::Elapsed => over,
+            Event::Discarded { .. } => false,
             Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Accepted { .. } => false,
             Event::Dialed { .. } | Event::DialFailed { .. } | Event::Proved { .. } | Event::Unproved { .. } => false,
             Event::Worked { .. } | Event::FoundAlive { .. } | Event::Gone { .. } | Event::Demoted => false,

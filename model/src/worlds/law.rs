@@ -256,7 +256,7 @@ fn is_outstanding(state: &State, event: Event) -> bool {
         Event::Gone { slot, dial } => matches!(line(slot, dial), Some(Line::Aborting | Line::Closing)),
         Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Worked { .. } => true,
         Event::Demoted | Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed => true,
-        Event::Stopped { .. } | Event::Elapsed => true,
+        Event::Stopped { .. } | Event::Elapsed | Event::Discarded { .. } => true,
     }
 }
 
