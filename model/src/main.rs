@@ -1,6 +1,7 @@
 //! The `relink` command: what a service's CI and its on-call engineer run by hand.
 
 mod classify;
+mod perform;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ struct Cli {
 enum Command {
     /// Say what an error means to relink, and what relink does about it.
     Classify(classify::Args),
+    /// Show a pool live through a scripted day of faults, and hold what it cost against the bounds.
+    Demo(perform::Args),
 }
 
 /// Why a command ended without doing its work.
@@ -26,16 +29,23 @@ enum Failed {
     Usage(String),
     /// The environment is at fault: exit code 3.
     Environment(String),
+    /// What was to be shown does not hold: exit code 1.
+    Broke(String),
+    /// The user ended it: exit code 130, as a shell gives for Ctrl-C.
+    Interrupted,
 }
 
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Classify(args) => classify::run(args),
+        Command::Demo(args) => perform::run(args),
     };
     let (code, message) = match ended {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failed::Usage(message)) => (2, message),
         Err(Failed::Environment(message)) => (3, message),
+        Err(Failed::Broke(message)) => (1, message),
+        Err(Failed::Interrupted) => (130, "interrupted; nothing is left open".to_owned()),
     };
     anstream::eprintln!("{ERROR}error:{ERROR:#} {message}");
     ExitCode::from(code)

@@ -8,13 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use relink::{
-    adapter::Kind,
-    postgres::{Lease, Pool},
-};
+use relink::{Fault, adapter::Kind, postgres::Pool};
 use tokio::{sync::broadcast::error::RecvError, task::JoinSet};
 
 use super::ledger::{Episode, Ledger, Measured};
+
+/// How long a worker that was told of an error waits before it asks again: a service that is refused
+/// at once would not ask again in the same instant either.
+pub const ASKS_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the workers do, and how long they keep a session for it.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +57,26 @@ impl Crew {
         lock(&self.ledger).served_since(from)
     }
 
-    /// How many dials were started since `from`.
-    pub fn dials_since(&self, from: Instant) -> usize {
-        lock(&self.ledger).dials_since(from)
+    /// How many statements were answered, and how many errors were told.
+    pub fn totals(&self) -> (usize, usize) {
+        lock(&self.ledger).totals()
+    }
+
+    /// How many events of the pool went by unseen: unless it is 0, dials are not counted in full.
+    pub fn unseen(&self) -> u64 {
+        lock(&self.ledger).unseen()
+    }
+
+    /// How many workers there are.
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many dials were started so recently.
+    pub fn dials_in_last(&self, time: Duration) -> usize {
+        let from = Instant::now().checked_sub(time);
+        // A clock that has not run for so long has seen every dial since.
+        from.map_or(usize::MAX, |from| lock(&self.ledger).dials_since(from))
     }
 
     /// Ends all workers where they are.
@@ -74,30 +92,20 @@ fn lock(ledger: &Mutex<Ledger>) -> std::sync::MutexGuard<'_, Ledger> {
 
 async fn work(pool: Pool, worker: usize, job: Job, ledger: Arc<Mutex<Ledger>>, stopped: Arc<AtomicBool>) {
     while !stopped.load(Ordering::Relaxed) {
-        match once(&pool, job).await {
-            Ok(()) => lock(&ledger).served(worker, Instant::now()),
-            Err(fault) => {
-                lock(&ledger).failed(fault, Instant::now());
-                // A service that is refused at once would also not ask again in the same instant.
-                tokio::time::sleep(job.hold).await;
-            }
+        if let Err(fault) = once(&pool, worker, job, &ledger).await {
+            lock(&ledger).failed(fault, Instant::now());
+            tokio::time::sleep(ASKS_AGAIN).await;
         }
     }
 }
 
-async fn once(pool: &Pool, job: Job) -> Result<(), relink::Fault> {
+async fn once(pool: &Pool, worker: usize, job: Job, ledger: &Mutex<Ledger>) -> Result<(), Fault> {
     let lease = pool.get().await.map_err(|error| error.fault())?;
-    run(&lease, job).await
-}
-
-async fn run(lease: &Lease, job: Job) -> Result<(), relink::Fault> {
-    match lease.batch_execute(job.statement).await {
-        Ok(()) => {
-            tokio::time::sleep(job.hold).await;
-            Ok(())
-        }
-        Err(error) => Err(lease.failure(&error).fault),
-    }
+    let lent = Instant::now();
+    lease.batch_execute(job.statement).await.map_err(|error| lease.failure(&error).fault)?;
+    lock(ledger).served(worker, lent, Instant::now());
+    tokio::time::sleep(job.hold).await;
+    Ok(())
 }
 
 /// Notes every dial of the pool, at the moment at which it was started.
@@ -107,7 +115,8 @@ async fn watch(pool: Pool, ledger: Arc<Mutex<Ledger>>) {
     loop {
         match events.recv().await {
             Ok(event) if event.kind == Kind::Dialing => lock(&ledger).dialed(built + event.at),
-            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Ok(_) => {}
+            Err(RecvError::Lagged(events)) => lock(&ledger).missed(events),
             Err(RecvError::Closed) => return,
         }
     }

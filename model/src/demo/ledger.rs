@@ -15,8 +15,18 @@ pub const PEAK_WINDOW: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     dials: Vec<Instant>,
-    served: Vec<(usize, Instant)>,
+    served: Vec<Served>,
     failed: Vec<(Fault, Instant)>,
+    missed: u64,
+}
+
+/// A statement that was answered.
+#[derive(Clone, Copy, Debug)]
+struct Served {
+    worker: usize,
+    /// When its session was lent.
+    lent: Instant,
+    at: Instant,
 }
 
 /// One fault of the script.
@@ -33,7 +43,7 @@ pub struct Episode {
 }
 
 /// What one fault cost.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Measured {
     /// Dials in `[began, accepts)`.
     pub dials_outage: usize,
@@ -44,7 +54,7 @@ pub struct Measured {
     pub first_success_s: Option<f64>,
     /// Seconds from the first worker served to the last of those that were served; none when none was.
     pub last_worker_s: Option<f64>,
-    /// Workers not served between the server's acceptance and the end of watching.
+    /// Workers not served, on a session lent after the server's acceptance, by the end of watching.
     pub never: usize,
     /// Errors that workers saw in `[began, ended)`, by class.
     pub errors: BTreeMap<Fault, usize>,
@@ -56,9 +66,24 @@ impl Ledger {
         self.dials.push(at);
     }
 
-    /// Notes that a worker has been served.
-    pub fn served(&mut self, worker: usize, at: Instant) {
-        self.served.push((worker, at));
+    /// Notes that a worker has been served, on a session that it was lent at `lent`.
+    pub fn served(&mut self, worker: usize, lent: Instant, at: Instant) {
+        self.served.push(Served { worker, lent, at });
+    }
+
+    /// Notes that so many events of the pool went by unseen, dials among them perhaps.
+    pub fn missed(&mut self, events: u64) {
+        self.missed = self.missed.saturating_add(events);
+    }
+
+    /// How many statements were answered, and how many errors were told.
+    pub const fn totals(&self) -> (usize, usize) {
+        (self.served.len(), self.failed.len())
+    }
+
+    /// How many events of the pool went by unseen: unless it is 0, dials are not counted in full.
+    pub const fn unseen(&self) -> u64 {
+        self.missed
     }
 
     /// Notes an error that a worker was told.
@@ -66,10 +91,10 @@ impl Ledger {
         self.failed.push((fault, at));
     }
 
-    /// How many workers have been served since `from`.
+    /// How many workers have been served since `from`, by sessions lent since then.
     pub fn served_since(&self, from: Instant) -> usize {
-        let recent = self.served.iter().rev().take_while(|(_, at)| *at >= from);
-        recent.map(|(worker, _)| *worker).collect::<BTreeSet<_>>().len()
+        let recent = self.served.iter().rev().take_while(|served| served.at >= from);
+        recent.filter(|served| served.lent >= from).map(|served| served.worker).collect::<BTreeSet<_>>().len()
     }
 
     /// How many dials were started since `from`.
@@ -80,9 +105,11 @@ impl Ledger {
     /// The numbers of one fault.
     pub fn measure(&self, episode: &Episode) -> Measured {
         let Episode { began, accepts, ended, workers } = *episode;
-        let successes = first_successes(
-            self.served.iter().copied().filter(|(worker, at)| *worker < workers && (accepts..ended).contains(at)),
-        );
+        // A session lent before may have been lost since: what it still answers is not recovery.
+        let counts = |served: &&Served| {
+            served.worker < workers && served.lent >= accepts && (accepts..ended).contains(&served.at)
+        };
+        let successes = first_successes(self.served.iter().filter(counts).map(|served| (served.worker, served.at)));
         let first = successes.values().min().copied();
         let last = successes.values().max().copied();
         let until = first.unwrap_or(ended);
@@ -173,7 +200,7 @@ mod tests {
             ledger.dialed(t(at));
         }
         assert_eq!(ledger.measure(&episode).peak_dials_100ms, 4);
-        ledger.served(1, t(1_205));
+        ledger.served(1, t(1_205), t(1_205));
         assert_eq!(ledger.measure(&episode).peak_dials_100ms, 2);
     }
 
@@ -181,9 +208,19 @@ mod tests {
     fn a_success_during_the_fault_is_not_its_end() {
         let (episode, t) = episode();
         let mut ledger = Ledger::default();
-        ledger.served(0, t(10));
+        ledger.served(0, t(10), t(10));
         let measured = ledger.measure(&episode);
         assert_eq!((measured.first_success_s, measured.last_worker_s, measured.never), (None, None, 3));
+    }
+
+    #[test]
+    fn an_answer_on_a_session_lent_before_the_server_accepts_is_not_recovery() {
+        let (episode, t) = episode();
+        let mut ledger = Ledger::default();
+        ledger.served(0, t(999), t(1_001));
+        assert_eq!(ledger.measure(&episode).first_success_s, None);
+        ledger.served(0, t(1_100), t(1_250));
+        assert_eq!(ledger.measure(&episode).first_success_s, Some(0.25));
     }
 
     #[test]
@@ -191,7 +228,7 @@ mod tests {
         let (episode, t) = episode();
         let mut ledger = Ledger::default();
         for (worker, at) in [(0, 1_500), (1, 2_250), (0, 3_900), (2, 1_750), (2, 3_000)] {
-            ledger.served(worker, t(at));
+            ledger.served(worker, t(at), t(at));
         }
         let measured = ledger.measure(&episode);
         assert_eq!((measured.first_success_s, measured.last_worker_s), (Some(0.5), Some(0.75)));
@@ -203,7 +240,7 @@ mod tests {
         let (episode, t) = episode();
         let mut ledger = Ledger::default();
         for (worker, at) in [(0, 1_000), (1, 4_000), (7, 2_000)] {
-            ledger.served(worker, t(at));
+            ledger.served(worker, t(at), t(at));
         }
         let measured = ledger.measure(&episode);
         assert_eq!((measured.never, measured.first_success_s, measured.last_worker_s), (2, Some(0.0), Some(0.0)));

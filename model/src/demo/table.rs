@@ -23,6 +23,21 @@ pub struct Bound {
     pub value: Option<f64>,
     /// Whether `value ≤ limit`.
     pub held: bool,
+    /// What is counted.
+    #[serde(skip)]
+    pub unit: Unit,
+    /// What the limit means, in plain words.
+    #[serde(skip)]
+    pub means: String,
+}
+
+/// What a bound counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Dials during the fault.
+    Dials,
+    /// Seconds from the server's return to the first worker served.
+    Seconds,
 }
 
 /// One fault: what it cost, and the bound on it.
@@ -58,8 +73,9 @@ pub struct Report {
 
 impl Bound {
     /// A bound that holds when there is a value and it is at most the limit.
-    pub fn new(id: impl Into<String>, limit: f64, value: Option<f64>) -> Self {
-        Self { id: id.into(), limit, value, held: value.is_some_and(|value| value <= limit) }
+    pub fn new(id: impl Into<String>, unit: Unit, limit: f64, value: Option<f64>) -> Self {
+        let held = value.is_some_and(|value| value <= limit);
+        Self { id: id.into(), limit, value, held, unit, means: String::new() }
     }
 }
 
@@ -87,75 +103,105 @@ impl Report {
 
     /// The report as aligned lines with colours; printed through `anstream` they go where a terminal is.
     pub fn table(&self) -> String {
-        let mut lines = vec![HEADINGS.map(|heading| Cell { text: heading.to_owned(), style: HEAD })];
-        lines.extend(self.faults.iter().map(cells));
-        let mut text = aligned(&lines);
+        let mut lines = vec![headings(&COSTS)];
+        lines.extend(self.faults.iter().map(costs));
+        let mut text = aligned(&lines, &[0, 6]);
+        lines = vec![headings(&BOUNDS)];
+        lines.extend(self.faults.iter().map(bounds));
+        // Writing to a String does not fail.
+        let _ = writeln!(text);
+        let lines = aligned(&lines, &[0, 1]);
+        let meanings = self.faults.iter().map(|row| row.bound.means.as_str());
+        for (line, means) in lines.lines().zip(std::iter::once("").chain(meanings)) {
+            let _ = writeln!(text, "{line}");
+            if !means.is_empty() {
+                let _ = writeln!(text, "  {FAINT}{means}{FAINT:#}");
+            }
+        }
         let (word, style) = match self.verdict {
             Verdict::Held => ("held", GOOD),
             Verdict::Broke => ("broke", BAD),
         };
         let held = self.faults.iter().filter(|row| row.held()).count();
-        // Writing to a String does not fail.
         let _ = writeln!(text, "\n{style}{word}{style:#}: {held} of {} faults", self.faults.len());
         text
     }
 }
 
-const HEADINGS: [&str; COLUMNS] =
-    ["fault", "dials", "peak/100ms", "first ok", "last worker", "never", "bound", "errors"];
-const COLUMNS: usize = 8;
-/// The columns that hold words, and stand on the left; numbers stand on the right.
-const WORDS: [usize; 3] = [0, 6, 7];
+const COSTS: [&str; 7] = ["fault", "dials", "peak/100ms", "first ok", "last worker", "never", "errors"];
+const BOUNDS: [&str; 4] = ["fault", "bound", "measured", "at most"];
 
 struct Cell {
     text: String,
     style: Style,
 }
 
-fn cells(row: &Row) -> [Cell; COLUMNS] {
-    let Measured { dials_outage, peak_dials_100ms, first_success_s, last_worker_s, never, errors } = &row.measured;
-    let plain = |text: String| Cell { text, style: Style::new() };
-    let errors: Vec<_> = errors.iter().map(|(fault, count)| format!("{fault} {count}")).collect();
-    [
-        plain(row.fault.clone()),
-        plain(dials_outage.to_string()),
-        plain(peak_dials_100ms.to_string()),
-        plain(seconds(*first_success_s)),
-        plain(seconds(*last_worker_s)),
-        Cell { text: never.to_string(), style: if *never == 0 { Style::new() } else { BAD } },
-        Cell { text: bound(&row.bound), style: if row.bound.held { GOOD } else { BAD } },
-        Cell { text: errors.join(", "), style: FAINT },
-    ]
-}
+impl Cell {
+    fn new(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
+    }
 
-fn bound(bound: &Bound) -> String {
-    let Bound { id, limit, value, held } = bound;
-    match (value, held) {
-        (Some(value), true) => format!("{id} held: {} ≤ {}", number(*value), number(*limit)),
-        (Some(value), false) => {
-            // A value that breaks by less than what is shown is shown in full.
-            let (short, limit) = (number(*value), number(*limit));
-            let value = if short == limit { value.to_string() } else { short };
-            format!("{id} broke: {value} > {limit}")
-        }
-        (None, _) => format!("{id} broke: nothing to measure, ≤ {} wanted", number(*limit)),
+    fn plain(text: impl Into<String>) -> Self {
+        Self::new(text, Style::new())
     }
 }
 
-/// At most two decimals, and none for a whole number.
-fn number(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+fn headings(words: &[&str]) -> Vec<Cell> {
+    words.iter().map(|word| Cell::new(*word, HEAD)).collect()
+}
+
+fn costs(row: &Row) -> Vec<Cell> {
+    let Measured { dials_outage, peak_dials_100ms, first_success_s, last_worker_s, never, errors } = &row.measured;
+    let errors: Vec<_> = errors.iter().map(|(fault, count)| format!("{fault} {count}")).collect();
+    vec![
+        Cell::plain(&row.fault),
+        Cell::plain(dials_outage.to_string()),
+        Cell::plain(peak_dials_100ms.to_string()),
+        Cell::plain(seconds(*first_success_s)),
+        Cell::plain(seconds(*last_worker_s)),
+        Cell::new(never.to_string(), if *never == 0 { Style::new() } else { BAD }),
+        Cell::new(errors.join(", "), FAINT),
+    ]
+}
+
+fn bounds(row: &Row) -> Vec<Cell> {
+    let Bound { id, limit, value, held, unit, means: _ } = &row.bound;
+    let limit = shown(*limit, *unit);
+    let value = match value {
+        None => "nothing".to_owned(),
+        // A value that breaks by less than what is shown is shown in full.
+        Some(value) if !held && shown(*value, *unit) == limit => format!("{value}{}", unit.suffix()),
+        Some(value) => shown(*value, *unit),
+    };
+    let (verdict, style) = if *held { ("held", GOOD) } else { ("broke", BAD) };
+    vec![Cell::plain(&row.fault), Cell::new(format!("{id} {verdict}"), style), Cell::plain(value), Cell::plain(limit)]
+}
+
+impl Unit {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Dials => " dials",
+            Self::Seconds => " s",
+        }
+    }
+}
+
+fn shown(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Dials => format!("{value:.0}{}", unit.suffix()),
+        Unit::Seconds => format!("{value:.2}{}", unit.suffix()),
+    }
 }
 
 fn seconds(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2} s"))
 }
 
-/// Pads by characters, outside the escape sequences.
-fn aligned(lines: &[[Cell; COLUMNS]]) -> String {
-    let mut widths = [0; COLUMNS];
+/// Pads by characters, outside the escape sequences. The columns of `words` stand on the left, numbers on the right.
+fn aligned(lines: &[Vec<Cell>], words: &[usize]) -> String {
+    let mut widths = Vec::new();
     for line in lines {
+        widths.resize(line.len().max(widths.len()), 0);
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.text.chars().count().max(*width);
         }
@@ -163,12 +209,12 @@ fn aligned(lines: &[[Cell; COLUMNS]]) -> String {
     let mut text = String::new();
     for line in lines {
         let mut out = String::new();
-        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
             let Cell { text, style } = cell;
             let gap = if column == 0 { "" } else { "  " };
             let pad = " ".repeat(width.saturating_sub(text.chars().count()));
             // Writing to a String does not fail.
-            let _ = match (WORDS.contains(&column), column + 1 == COLUMNS) {
+            let _ = match (words.contains(&column), column + 1 == line.len()) {
                 (true, true) => write!(out, "{gap}{style}{text}{style:#}"),
                 (true, false) => write!(out, "{gap}{style}{text}{style:#}{pad}"),
                 (false, _) => write!(out, "{gap}{pad}{style}{text}{style:#}"),
@@ -198,21 +244,23 @@ mod tests {
             never,
             errors: BTreeMap::from([(Fault::Refused, 3), (Fault::TimedOut, 1)]),
         };
-        Row { fault: fault.to_owned(), measured, bound: Bound::new("B1", limit, value) }
+        Row { fault: fault.to_owned(), measured, bound: Bound::new("B1", Unit::Seconds, limit, value) }
     }
 
     #[test]
     fn a_bound_holds_up_to_its_limit_and_not_without_a_value() {
-        assert!(Bound::new("B1", 1.5, Some(1.5)).held);
-        assert!(!Bound::new("B1", 1.5, Some(1.500_1)).held);
-        assert!(!Bound::new("B1", 1.5, Some(f64::NAN)).held);
-        assert!(!Bound::new("B1", 1.5, None).held);
+        assert!(Bound::new("B1", Unit::Seconds, 1.5, Some(1.5)).held);
+        assert!(!Bound::new("B1", Unit::Seconds, 1.5, Some(1.500_1)).held);
+        assert!(!Bound::new("B1", Unit::Seconds, 1.5, Some(f64::NAN)).held);
+        assert!(!Bound::new("B1", Unit::Seconds, 1.5, None).held);
     }
 
     #[test]
     fn a_value_that_breaks_by_a_hair_does_not_look_as_if_it_held() {
-        assert_eq!(bound(&Bound::new("B1", 0.25, Some(0.2504))), "B1 broke: 0.2504 > 0.25");
-        assert_eq!(bound(&Bound::new("B2", 10.0, Some(100.0))), "B2 broke: 100 > 10");
+        let hair = row("silent", 0.25, Some(0.2504), 0);
+        assert_eq!(bounds(&hair).get(2).unwrap().text, "0.2504 s");
+        let wide = Row { bound: Bound::new("B2", Unit::Dials, 10.0, Some(100.0)), ..hair };
+        assert_eq!(bounds(&wide).get(2).unwrap().text, "100 dials");
     }
 
     #[test]
@@ -240,19 +288,23 @@ mod tests {
 
     #[test]
     fn the_table_is_aligned_and_its_plain_text_is_complete() {
-        let rows = vec![
-            row("refused", 2.0, Some(0.5), 0),
-            row("accepted, silent", 0.25, Some(10.5), 0),
-            row("flapping", 2.0, None, 16),
-        ];
+        let mut refused = row("refused", 2.0, Some(0.5), 0);
+        refused.bound.means = "one dial".to_owned();
+        let rows = vec![refused, row("accepted, silent", 0.25, Some(10.5), 0), row("flapping", 2.0, None, 16)];
         let table = Report::new(rows).table();
         assert!(table.contains("\u{1b}["), "no colours: {table:?}");
         let plain = anstream::adapter::strip_str(&table).to_string();
         let expected = "\
-fault             dials  peak/100ms  first ok  last worker  never  bound                                     errors
-refused              12           1    0.50 s       0.25 s      0  B1 held: 0.5 ≤ 2                          refused 3, timed out 1
-accepted, silent     12           1   10.50 s       0.25 s      0  B1 broke: 10.5 > 0.25                     refused 3, timed out 1
-flapping             12           1         -            -     16  B1 broke: nothing to measure, ≤ 2 wanted  refused 3, timed out 1
+fault             dials  peak/100ms  first ok  last worker  never  errors
+refused              12           1    0.50 s       0.25 s      0  refused 3, timed out 1
+accepted, silent     12           1   10.50 s       0.25 s      0  refused 3, timed out 1
+flapping             12           1         -            -     16  refused 3, timed out 1
+
+fault             bound     measured  at most
+refused           B1 held     0.50 s   2.00 s
+  one dial
+accepted, silent  B1 broke   10.50 s   0.25 s
+flapping          B1 broke   nothing   2.00 s
 
 broke: 1 of 3 faults
 ";

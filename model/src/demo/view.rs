@@ -33,8 +33,8 @@ pub struct Snapshot {
 /// Shows the run on standard error, which leaves standard output to the result.
 pub struct View {
     surface: Surface,
-    /// What the last line that stays was about.
-    said: Option<(Weather, Progress)>,
+    /// The weather that the last line that stays was about, and how far the service was seen to be back in it.
+    said: Option<(Weather, Vec<Progress>)>,
 }
 
 enum Surface {
@@ -72,8 +72,7 @@ impl View {
     /// Shows the run as it is now. May be called as often as one likes: a terminal is redrawn at
     /// most 20 times a second, and a plain line is printed only when the state has changed.
     pub fn show(&mut self, now: &Snapshot) {
-        let state = (now.weather, now.progress());
-        let changed = self.said.replace(state) != Some(state);
+        let changed = self.is_news(now);
         match &mut self.surface {
             Surface::Terminal(bar) => {
                 if changed {
@@ -89,6 +88,26 @@ impl View {
                 let _ = writeln!(out, "{}", line(now));
             }
             Surface::Plain(_) | Surface::Quiet => {}
+        }
+    }
+}
+
+impl View {
+    /// Whether this was not yet said of this weather: a server that flaps would be news without end.
+    fn is_news(&mut self, now: &Snapshot) -> bool {
+        let progress = now.progress();
+        match &mut self.said {
+            Some((weather, said)) if *weather == now.weather => {
+                let news = !said.contains(&progress);
+                if news {
+                    said.push(progress);
+                }
+                news
+            }
+            said => {
+                *said = Some((now.weather, vec![progress]));
+                true
+            }
         }
     }
 }
@@ -117,7 +136,7 @@ impl Snapshot {
 fn bar(target: ProgressDrawTarget) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(0), target);
     // The template is fixed and a test draws it: were it refused, indicatif's own would do.
-    if let Ok(style) = ProgressStyle::with_template("{prefix:30} {bar:24.green} {pos}/{len} served  {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{prefix:28} {pos:>2.green}/{len} served  {msg}") {
         bar.set_style(style);
     }
     bar
@@ -126,17 +145,17 @@ fn bar(target: ProgressDrawTarget) -> ProgressBar {
 /// All of it in one line, for a log.
 fn line(now: &Snapshot) -> String {
     let clock = clock(now.elapsed);
-    format!("{clock} {:<20} {}/{} served, {}", now.weather.name(), now.served, now.workers, links(now))
+    format!("{clock} {:<20} {:>2}/{} served, {}", now.weather.name(), now.served, now.workers, links(now))
 }
 
 fn links(now: &Snapshot) -> String {
     let Snapshot { online, dialing, waiting, dials_per_s, next_dial_in, .. } = now;
-    let next = next_dial_in.map_or_else(String::new, |next| format!(", next in {:.1} s", next.as_secs_f64()));
+    let next = next_dial_in.map_or_else(String::new, |next| format!(", next {:.1} s", next.as_secs_f64()));
     format!("{online} online, {dialing} dialing, {waiting} waiting, {dials_per_s:.1} dials/s{next}")
 }
 
 fn clock(elapsed: Duration) -> String {
-    format!("{:>6.1} s", elapsed.as_secs_f64())
+    format!("{:>5.1} s", elapsed.as_secs_f64())
 }
 
 fn count(number: usize) -> u64 {
@@ -164,7 +183,7 @@ mod tests {
         next_dial_in: Some(Duration::from_millis(750)),
     };
     const DOWN_LINE: &str =
-        "   1.2 s refused              0/64 served, 0 online, 1 dialing, 15 waiting, 2.0 dials/s, next in 0.8 s";
+        "  1.2 s refused               0/64 served, 0 online, 1 dialing, 15 waiting, 2.0 dials/s, next 0.8 s";
 
     #[test]
     fn a_plain_line_is_printed_when_the_state_changes_and_only_then() {

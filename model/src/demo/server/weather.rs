@@ -35,7 +35,7 @@ pub enum Weather {
 
 /// How the server ends a session of its own accord.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::demo) enum End {
     /// The stream ends without a word.
     Cut,
     /// The connection is reset.
@@ -75,8 +75,24 @@ impl Weather {
         }
     }
 
+    /// In one word, for a command line.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Fair => "fair",
+            Self::Refuse => "refuse",
+            Self::Reset => "reset",
+            Self::Silent => "silent",
+            Self::Starting => "starting",
+            Self::Full => "full",
+            Self::ReadOnly => "read-only",
+            Self::Terminate => "terminate",
+            Self::Flap => "flapping",
+            Self::WrongPassword => "wrong-password",
+        }
+    }
+
     /// What becomes of the sessions that are open when it begins.
-    pub(super) const fn ends_sessions(self) -> Option<End> {
+    pub(in crate::demo) const fn ends_sessions(self) -> Option<End> {
         match self {
             Self::Refuse | Self::Starting | Self::Flap => Some(End::Cut),
             Self::Reset => Some(End::Reset),
