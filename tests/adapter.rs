@@ -67,6 +67,7 @@ impl Script {
 struct Client {
     _open: Open,
     work: Work,
+    ended: bool,
     closed: watch::Sender<bool>,
 }
 
@@ -136,7 +137,11 @@ impl Connect for Script {
                 _ = was_closed.wait_for(|closed| *closed) => Death { failure: Failure::new(Fault::Lost, "closed"), work: Work::AtRest },
             }
         };
-        Ok(Opened { client: Client { _open: open, work: Work::AtRest, closed }, role: PRIMARY, life: Box::pin(life) })
+        Ok(Opened {
+            client: Client { _open: open, work: Work::AtRest, ended: false, closed },
+            role: PRIMARY,
+            life: Box::pin(life),
+        })
     }
 
     async fn probe(&self, _client: &mut Client) -> Result<Role, Failure> {
@@ -151,6 +156,10 @@ impl Connect for Script {
 
     fn work(&self, client: &Client) -> Work {
         client.work
+    }
+
+    fn ended(&self, client: &Client) -> bool {
+        client.ended
     }
 }
 
@@ -409,6 +418,23 @@ async fn the_least_is_kept_however_long_it_is_idle_and_no_more() {
     policy.min_idle = 2;
     policy.lifetime_max = None;
     replays(&policy, 1, &trace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_comes_back_ended_is_lent_to_nobody() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |policy| {
+        policy.max_size = 1;
+        policy.max_idle = 1;
+    });
+    let mut lease = pool.get().await.unwrap();
+    lease.ended = true;
+    // Its life has not told so yet.
+    drop(lease);
+    assert!(pool.get_within(Duration::ZERO).await.is_err());
+    script.kill_all();
+    assert!(!pool.get().await.unwrap().ended);
+    assert_eq!(script.opened.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]

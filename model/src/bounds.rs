@@ -92,3 +92,51 @@ pub fn flapping_max(policy: &Checked, interval: Span) -> u64 {
     let gap = policy.jitter_lo.of(policy.w0).as_millis().max(1);
     slots + slots * interval.as_millis().div_ceil(gap)
 }
+
+#[cfg(test)]
+mod tests {
+    use relink::Policy;
+
+    use super::*;
+
+    /// The wait that is under way when a server that rejects every dial returns after `outage`.
+    fn lag(policy: &Checked, outage: Span, mut chance: u64) -> Span {
+        let end = Time::ZERO + outage;
+        let mut pacer = Pacer::new(1);
+        (pacer, _) = pacer.step(policy, Time::ZERO, Event::Dialed { dial: relink::DialId::new(0, 0) }, 0);
+        (pacer, _) = pacer.step(policy, Time::ZERO, Event::Lost { endpoint: 0, unstable: false }, chance);
+        loop {
+            let now = pacer.next(false).at;
+            if now >= end {
+                return now - end;
+            }
+            // Knuth's multiplier (MMIX); every seventh wait as long, every third as short as can be.
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let jitter = if chance.is_multiple_of(7) {
+                u64::MAX
+            } else if chance.is_multiple_of(3) {
+                0
+            } else {
+                chance
+            };
+            let (next, command) = pacer.step(policy, now, Event::Requested { endpoint: 0 }, jitter);
+            let Some(Command::Dial { dial, .. }) = command else { panic!("a dial that is due is granted") };
+            (pacer, _) = next.step(policy, now, Event::Failed { dial, fault: Fault::Overloaded }, jitter);
+        }
+    }
+
+    #[test]
+    fn no_jitter_recovers_from_rejections_later_than_the_bound_and_some_comes_close() {
+        for (policy, outage) in [
+            (Policy::default(), 10_000),
+            (Policy::builder().max_size(1).check().unwrap().into(), 60_000),
+            (Policy::builder().w0(Span::from_millis(100)).check().unwrap().into(), 2_000),
+        ] {
+            let (policy, outage) = (policy.check().unwrap(), Span::from_millis(outage));
+            let bound = recovery_max_rejected(&policy, outage);
+            let latest = (0..20_000).map(|seed| lag(&policy, outage, seed << 40 | seed)).max().unwrap();
+            assert!(latest <= bound, "{latest} > {bound}");
+            assert!(latest * 2 > bound, "{bound} is far from {latest}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use relink::{
     postgres::{Config, Pool},
 };
 use relink_model::demo::{
-    crew::Job,
+    crew::{self, Job},
     day::{self, Day, Plan, Trouble},
     policy,
     rehearsal::{self, Unfit},
@@ -177,7 +177,7 @@ async fn rehearsal(url: &str, policy: &Checked, only: &[Weather]) -> Result<Set,
     })?;
     let about = vec![
         ("server", format!("yours, at {}; it was reached once just now, in {:.0?}", stage.server, stage.dial)),
-        ("will", format!("open at most {} sessions there, and one more while it opens;", policy.max_size)),
+        ("will", format!("hold at most {} sessions there at a time, and one handshake;", policy.max_size)),
         ("", "run SELECT 1 on them, and lose them by faults of a proxy in this process".to_owned()),
         ("will not", "write, change a setting, stop or signal anything there, or touch sessions of others".to_owned()),
     ];
@@ -201,7 +201,8 @@ fn before(args: &Args, set: &Set, plan: &Plan, policy: &Checked) -> String {
         "faults",
         &format!("{} s each; the next begins when the pool has forgotten the one before", plan.outage.as_secs()),
     );
-    line("", "(a pool that dials at each request, asked by each worker every 100 ms: 1280 dials a fault)");
+    let naive = workers * usize::try_from(plan.outage.as_millis() / crew::ASKS_AGAIN.as_millis()).unwrap_or(usize::MAX);
+    line("", &format!("(one that dials at each request, asked by each worker every 100 ms: {naive} dials)"));
     let lasts = plan.estimate(policy).as_secs().max(1);
     line("lasts", &format!("about {lasts} s; Ctrl-C ends it at any time"));
     match &args.policy {

@@ -41,6 +41,13 @@ pub trait Connect: Send + Sync + 'static {
     /// What the session is doing. Never waits: a few nanoseconds, and where the driver still holds
     /// requests back, the time to hand them to the kernel.
     fn work(&self, client: &Self::Client) -> Work;
+
+    /// Whether the session has ended, as far as can be told without waiting: then its life ends by
+    /// itself very soon and tells why, and until it does nobody is lent the session again.
+    fn ended(&self, client: &Self::Client) -> bool {
+        let _unknown = client;
+        false
+    }
 }
 
 /// A session as a dial brings it.

@@ -213,6 +213,11 @@ impl<C: Connect> Shared<C> {
     pub(super) fn take_back(self: &Arc<Self>, granted: Granted<C>) {
         let Granted { lease, slot, dial, kept } = granted;
         let work = self.connect.work(&kept.client);
+        if self.connect.ended(&kept.client) {
+            // The link stays lent until the life has told why it ended: given back now, it would be
+            // lent to the next in line, and to the next, for as long as the life's task is not run.
+            return;
+        }
         let mut core = self.lock();
         self.take_back_locked(&mut core, lease, slot, dial, kept, work);
         self.unlock(core);

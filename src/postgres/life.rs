@@ -218,6 +218,11 @@ impl Seen {
         wired.connection.parameter(name).map(str::to_owned)
     }
 
+    /// Whether the connection has ended, even if the life has not yet been driven to its own end.
+    pub(crate) fn ended(&self) -> bool {
+        self.wired.upgrade().is_none_or(|wired| lock(&wired).end.is_some())
+    }
+
     /// Makes sure, where it can, that everything that was asked of the driver has passed the tap:
     /// what is still queued is sent here and now. `false` when the stream takes no more at present.
     pub(crate) fn settled(&self) -> bool {

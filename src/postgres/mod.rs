@@ -195,4 +195,8 @@ impl Connect for Postgres {
     fn work(&self, session: &Session) -> Work {
         session.work()
     }
+
+    fn ended(&self, session: &Session) -> bool {
+        session.client.is_closed() || session.seen.ended()
+    }
 }

@@ -50,7 +50,9 @@ impl Harness {
             link.dial() != Some(dial) || !fits(&link)
         };
         match event {
-            Event::Returned { slot, lease, .. } => self.pool.link(slot).lease().is_none_or(|held| held.id != lease),
+            Event::Returned { slot, lease, .. } | Event::Discarded { slot, lease } => {
+                self.pool.link(slot).lease().is_none_or(|held| held.id != lease)
+            }
             Event::Accepted { slot, dial } => is(slot, dial, |link| matches!(link, Link::Dialing { .. })),
             Event::Dialed { slot, dial } | Event::DialFailed { slot, dial, .. } => {
                 is(slot, dial, |link| matches!(link, Link::Dialing { .. } | Link::Closing { opened: false, .. }))

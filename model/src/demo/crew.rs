@@ -15,7 +15,7 @@ use super::ledger::{Episode, Ledger, Measured};
 
 /// How long a worker that was told of an error waits before it asks again: a service that is refused
 /// at once would not ask again in the same instant either.
-const ASKS_AGAIN: Duration = Duration::from_millis(100);
+pub const ASKS_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the workers do, and how long they keep a session for it.
 #[derive(Clone, Copy, Debug)]

@@ -43,7 +43,7 @@ pub struct Episode {
 }
 
 /// What one fault cost.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Measured {
     /// Dials in `[began, accepts)`.
     pub dials_outage: usize,

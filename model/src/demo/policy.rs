@@ -15,14 +15,51 @@ pub struct Shortened {
     pub why: &'static str,
 }
 
-/// What the demonstration changes of `policy`.
-const CHANGES: [(&str, fn(&mut Policy) -> &mut Span, Span, &str); 6] = [
-    ("w0", |policy| &mut policy.w0, Span::from_millis(100), "shortest pause after a failed dial"),
-    ("capd", |policy| &mut policy.capd, Span::from_secs(1), "longest pause while the server is away"),
-    ("cap0", |policy| &mut policy.cap0, Span::from_secs(2), "longest pause while it is overloaded, times √slots"),
-    ("dial_deadline", |policy| &mut policy.dial_deadline, Span::from_secs(1), "how long a silent dial is waited for"),
-    ("dial_deadline_max", |policy| &mut policy.dial_deadline_max, Span::from_secs(2), "the same after several"),
-    ("stable_for", |policy| &mut policy.stable_for, Span::from_secs(1), "when an outage is forgotten"),
+/// A change of the default.
+struct Change {
+    name: &'static str,
+    of: fn(&mut Policy) -> &mut Span,
+    value: Span,
+    why: &'static str,
+}
+
+const CHANGES: [Change; 6] = [
+    Change {
+        name: "w0",
+        of: |policy| &mut policy.w0,
+        value: Span::from_millis(100),
+        why: "shortest pause after a failed dial",
+    },
+    Change {
+        name: "capd",
+        of: |policy| &mut policy.capd,
+        value: Span::from_secs(1),
+        why: "longest pause while the server is away",
+    },
+    Change {
+        name: "cap0",
+        of: |policy| &mut policy.cap0,
+        value: Span::from_secs(2),
+        why: "longest pause while it is overloaded, times √slots",
+    },
+    Change {
+        name: "dial_deadline",
+        of: |policy| &mut policy.dial_deadline,
+        value: Span::from_secs(1),
+        why: "how long a silent dial is waited for",
+    },
+    Change {
+        name: "dial_deadline_max",
+        of: |policy| &mut policy.dial_deadline_max,
+        value: Span::from_secs(2),
+        why: "the same after several of them",
+    },
+    Change {
+        name: "stable_for",
+        of: |policy| &mut policy.stable_for,
+        value: Span::from_secs(1),
+        why: "how long all is well until it is forgotten",
+    },
 ];
 
 /// The shortened policy.
@@ -31,8 +68,8 @@ const CHANGES: [(&str, fn(&mut Policy) -> &mut Span, Span, &str); 6] = [
 /// None in practice: a test holds it against every rule.
 pub fn shortened() -> Result<Checked, PolicyError> {
     let mut policy = Policy::default();
-    for (_, setting, value, _) in CHANGES {
-        *setting(&mut policy) = value;
+    for change in &CHANGES {
+        *(change.of)(&mut policy) = change.value;
     }
     policy.check()
 }
@@ -40,29 +77,24 @@ pub fn shortened() -> Result<Checked, PolicyError> {
 /// How the shortened policy differs from the default.
 pub fn differences() -> Vec<Shortened> {
     let mut default = Policy::default();
-    let differ = |(setting, of, value, why): (_, fn(&mut Policy) -> &mut Span, _, _)| Shortened {
-        setting,
-        value,
-        default: *of(&mut default),
-        why,
-    };
+    let differ =
+        |Change { name, of, value, why }: Change| Shortened { setting: name, value, default: *of(&mut default), why };
     CHANGES.map(differ).to_vec()
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says so by failing")]
 mod tests {
     use super::*;
 
     #[test]
     fn the_shortened_policy_is_accepted_and_differs_only_as_said() {
-        let shortened = shortened().unwrap();
-        let mut policy = Policy::default();
-        for ((name, setting, value, _), said) in CHANGES.into_iter().zip(differences()) {
-            assert_eq!((said.setting, said.value, said.default), (name, value, *setting(&mut policy)));
-            assert!(value < said.default, "{name} is not shorter");
-            *setting(&mut policy) = value;
+        let mut said = Policy::default();
+        for (change, difference) in CHANGES.iter().zip(differences()) {
+            let setting = (change.of)(&mut said);
+            assert_eq!((change.name, *setting), (difference.setting, difference.default));
+            assert!(difference.value < difference.default, "{} is not shorter", change.name);
+            *setting = difference.value;
         }
-        assert_eq!(*shortened, policy);
+        assert_eq!(*shortened().unwrap(), said);
     }
 }

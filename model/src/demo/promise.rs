@@ -44,7 +44,7 @@ impl Promise {
             Weather::Silent => first(
                 bounds::recovery_max_overloaded(policy, outage),
                 policy.dial_deadline_max,
-                "from its return: a dial still unanswered and the longest pause after it",
+                "from its return: a dial still unanswered and the next pause",
             ),
             Weather::Terminate => Self {
                 id: "S3",
@@ -106,4 +106,32 @@ fn seconds(span: Span) -> String {
 
 fn count(dials: usize) -> f64 {
     u32::try_from(dials).map_or(f64::INFINITY, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::{policy, scene::Scene};
+
+    #[test]
+    fn every_fault_of_the_day_has_its_promise_and_fair_weather_none() {
+        let policy = policy::shortened().unwrap();
+        let of = |weather| Promise::of(weather, &policy, Duration::from_secs(2));
+        let ids: Vec<_> = Scene::DAY.iter().map(|weather| of(*weather).unwrap().id).collect();
+        assert_eq!(ids, ["B2", "B2", "B1", "B1", "B1", "B1", "S3", "S2b", "S7"]);
+        assert_eq!(of(Weather::Fair), None);
+        for promise in Scene::DAY.iter().filter_map(|weather| of(*weather)) {
+            assert!(promise.limit > 0.0 && promise.means.chars().count() <= 98, "{promise:?}");
+        }
+    }
+
+    #[test]
+    fn a_promise_without_a_success_is_broken_and_one_about_dials_needs_none() {
+        let policy = policy::shortened().unwrap();
+        let of = |weather| Promise::of(weather, &policy, Duration::from_secs(2)).unwrap();
+        let measured = Measured { dials_outage: 3, never: 64, ..Measured::default() };
+        assert!(!of(Weather::Starting).judge(&measured).held);
+        assert!(of(Weather::WrongPassword).judge(&measured).held);
+        assert!(!of(Weather::WrongPassword).judge(&Measured { dials_outage: 4, ..measured }).held);
+    }
 }

@@ -295,7 +295,19 @@ mod tests {
         assert!(table.contains("\u{1b}["), "no colours: {table:?}");
         let plain = anstream::adapter::strip_str(&table).to_string();
         let expected = "\
-X";
+fault             dials  peak/100ms  first ok  last worker  never  errors
+refused              12           1    0.50 s       0.25 s      0  refused 3, timed out 1
+accepted, silent     12           1   10.50 s       0.25 s      0  refused 3, timed out 1
+flapping             12           1         -            -     16  refused 3, timed out 1
+
+fault             bound     measured  at most
+refused           B1 held     0.50 s   2.00 s
+  one dial
+accepted, silent  B1 broke   10.50 s   0.25 s
+flapping          B1 broke   nothing   2.00 s
+
+broke: 1 of 3 faults
+";
         assert_eq!(plain, expected);
     }
 }

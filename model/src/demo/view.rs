@@ -136,7 +136,7 @@ impl Snapshot {
 fn bar(target: ProgressDrawTarget) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(0), target);
     // The template is fixed and a test draws it: were it refused, indicatif's own would do.
-    if let Ok(style) = ProgressStyle::with_template("{prefix:28} {pos:>2.green}/{len} served, {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{prefix:28} {pos:>2.green}/{len} served  {msg}") {
         bar.set_style(style);
     }
     bar
@@ -210,7 +210,7 @@ mod tests {
         view.show(&DOWN);
         let back = Snapshot { weather: Weather::Fair, online: 8, served: 32, ..DOWN };
         view.show(&back);
-        let (Surface::Terminal(bar), shown) = (&view.surface, "32/64 served, 8 online, 1 dialing") else {
+        let (Surface::Terminal(bar), shown) = (&view.surface, "32/64 served  8 online, 1 dialing") else {
             unreachable!("the surface was given above")
         };
         // Drawn now, whatever the rate.
