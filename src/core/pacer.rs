@@ -124,8 +124,10 @@ enum Answer {
 struct Window {
     /// No dial starts earlier. Only ever moved later.
     not_before: Time,
-    /// The window of overload (`w_over`), or the rung that a classic policy has reached.
+    /// The window of overload (`w_over`); classic policies do not know it.
     over: Span,
+    /// The rung of its ladder that a classic policy has reached; relink's own has none.
+    rung: Span,
     /// Dials with a smaller serial started before the last failure: their failing teaches nothing new.
     cut: u64,
     /// When the youngest dial in flight has been silent for `hedge_after`.
@@ -149,6 +151,7 @@ struct Window {
 const WINDOW: Window = Window {
     not_before: Time::ZERO,
     over: Span::ZERO,
+    rung: Span::ZERO,
     cut: 0,
     hedge_at: Time::ZERO,
     online: 0,
@@ -244,6 +247,7 @@ impl Pacer {
             self.dials = 0;
             for window in &mut self.windows {
                 window.over = Span::ZERO;
+                window.rung = Span::ZERO;
                 window.doublings = 0;
                 window.seen = false;
                 window.flapped = false;
@@ -255,14 +259,15 @@ impl Pacer {
 
     fn requested(&mut self, policy: &Checked, endpoint: u8, chance: u64) -> Option<Command> {
         let (now, serial) = (self.now, self.next);
-        let window = self.windows.get_mut(usize::from(endpoint)).filter(|_| endpoint < self.endpoints)?;
+        let window = self.window(endpoint)?;
         if window.held.is_some() || window.in_flight >= window.allowed || now < window.not_before {
             return None;
         }
         window.in_flight += 1;
         window.hedge_at = now + policy.hedge_after;
         if window.in_flight < window.allowed {
-            let wait = ramp_wait(policy, window, chance);
+            // The wait between dials of a ramp: none, so self-clocked, unless there was overload.
+            let wait = policy.jitter(window.over, chance);
             window.not_before = window.not_before.max(now + wait);
         }
         let deadline = now + policy.dial_deadline_at(window.doublings);
@@ -275,7 +280,7 @@ impl Pacer {
 
     fn dialed(&mut self, policy: &Checked, dial: DialId, chance: u64) -> Option<Command> {
         let (now, age) = (self.now, self.age(policy));
-        let window = self.windows.get_mut(usize::from(dial.endpoint()))?;
+        let window = self.window(dial.endpoint())?;
         let lead = window.online == 0;
         window.in_flight = window.in_flight.saturating_sub(1);
         window.online = window.online.saturating_add(1);
@@ -288,7 +293,7 @@ impl Pacer {
         let wait = if window.flapped && lead {
             policy.stable_for.min(policy.down_window(age))
         } else {
-            ramp_wait(policy, window, chance)
+            policy.jitter(window.over, chance)
         };
         window.not_before = window.not_before.max(now + wait);
         self.favourite = dial.endpoint();
@@ -299,12 +304,14 @@ impl Pacer {
     }
 
     fn failed(&mut self, policy: &Checked, dial: DialId, fault: Fault, chance: u64) -> Option<Command> {
+        self.window(dial.endpoint())?;
         self.begin_outage();
         let (now, age, next, renewed) = (self.now, self.age(policy), self.next, self.renewed);
-        let window = self.windows.get_mut(usize::from(dial.endpoint()))?;
+        let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
         let fresh = dial.serial() >= window.cut;
-        let mut down = Span::ZERO;
+        // A dial started before the last failure teaches nothing new, and waits as long as that one.
+        let mut down = policy.down_window(age);
         if fresh {
             window.cut = next;
             down = lesson(policy, window, fault, age);
@@ -331,24 +338,28 @@ impl Pacer {
                 | Fault::Query => {}
             }
         }
-        self.give_up(policy, fault, age);
+        self.give_up(policy, fault);
         self.unsettle(policy);
         None
     }
 
     fn abandoned(&mut self, policy: &Checked, dial: DialId, chance: u64) -> Option<Command> {
         let now = self.now;
-        let window = self.windows.get_mut(usize::from(dial.endpoint()))?;
+        let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
+        // It waits as after a failure, and has not taught one.
+        let rung = window.rung;
         let wait = failure_wait(policy, window, Span::ZERO, chance);
+        window.rung = rung;
         window.not_before = window.not_before.max(now + wait);
         None
     }
 
     fn lost(&mut self, policy: &Checked, endpoint: u8, unstable: bool, chance: u64) -> Option<Command> {
+        self.window(endpoint)?;
         self.begin_outage();
         let (now, age, next) = (self.now, self.age(policy), self.next);
-        let window = self.windows.get_mut(usize::from(endpoint))?;
+        let window = self.window(endpoint)?;
         window.online = window.online.saturating_sub(1);
         if unstable {
             window.flapped = true;
@@ -371,7 +382,7 @@ impl Pacer {
     }
 
     fn retired(&mut self, endpoint: u8) -> Option<Command> {
-        let window = self.windows.get_mut(usize::from(endpoint))?;
+        let window = self.window(endpoint)?;
         window.online = window.online.saturating_sub(1);
         if self.online() == 0 {
             self.settle_at = Time::NEVER;
@@ -392,6 +403,11 @@ impl Pacer {
         None
     }
 
+    /// What is known of an endpoint of the set; nothing of one outside it.
+    fn window(&mut self, endpoint: u8) -> Option<&mut Window> {
+        self.windows.get_mut(..usize::from(self.endpoints))?.get_mut(usize::from(endpoint))
+    }
+
     fn begin_outage(&mut self) {
         if self.lost_at == Time::NEVER {
             self.lost_at = self.now;
@@ -406,20 +422,14 @@ impl Pacer {
     /// How long a session must be online, with nothing failing, until the outage is forgotten. The
     /// overload term lets the slowest possible ramp of the other links end before its memory goes.
     fn settling(&self, policy: &Checked) -> Span {
-        let over = match policy.backoff {
-            Backoff::Relink => self.live().iter().map(|window| window.over).max().unwrap_or(Span::ZERO),
-            Backoff::Constant { .. }
-            | Backoff::Exponential { .. }
-            | Backoff::FullJitter { .. }
-            | Backoff::EqualJitter { .. }
-            | Backoff::DecorrelatedJitter { .. }
-            | Backoff::Grpc => Span::ZERO,
-        };
+        let over = self.live().iter().map(|window| window.over).max().unwrap_or(Span::ZERO);
         policy.stable_for + policy.jitter_hi.of(over) * 2
     }
 
     /// The optional end: no more dials of any endpoint that is not being dialed already.
-    fn give_up(&mut self, policy: &Checked, fault: Fault, age: Span) {
+    fn give_up(&mut self, policy: &Checked, fault: Fault) {
+        // Not `age`, which ends at `elapsed_max`: patience may be longer than that.
+        let age = self.now - self.lost_at;
         let by_count = policy.give_up_dials.is_some_and(|most| self.dials >= most);
         let by_age = policy.give_up_after.is_some_and(|longest| age >= longest);
         if (by_count || by_age) && self.online() == 0 {
@@ -620,50 +630,37 @@ fn fault_answered(policy: &Checked, window: &mut Window, now: Time, down: Span, 
 
 /// The wait after a failure. relink's own never goes below `lo·w0`, whatever was learnt.
 fn failure_wait(policy: &Checked, window: &mut Window, down: Span, chance: u64) -> Span {
-    let rung = window.over;
+    let rung = window.rung;
     let climb = |base: Span, cap: Span| if rung == Span::ZERO { base } else { rung * 2 }.min(cap);
     match policy.backoff {
         Backoff::Relink => policy.jitter(policy.w0.max(down).max(window.over), chance),
         Backoff::Constant { wait } => wait,
         Backoff::Exponential { base, cap } => {
-            window.over = climb(base, cap);
-            window.over
+            window.rung = climb(base, cap);
+            window.rung
         }
         Backoff::FullJitter { base, cap } => {
-            window.over = climb(base, cap);
-            spread_over(window.over, chance)
+            window.rung = climb(base, cap);
+            spread_over(window.rung, chance)
         }
         Backoff::EqualJitter { base, cap } => {
-            window.over = climb(base, cap);
-            let half = Span::from_millis(window.over.as_millis() / 2);
-            half + spread_over(window.over - half, chance)
+            window.rung = climb(base, cap);
+            let half = Span::from_millis(window.rung.as_millis() / 2);
+            half + spread_over(window.rung - half, chance)
         }
         Backoff::DecorrelatedJitter { base, cap } => {
             // The jitter ends at the cap instead of being cut by it: two processes differ there too.
             let most = (rung.max(base) * 3).min(cap);
-            window.over = base + spread_over(most - base, chance);
-            window.over
+            window.rung = base + spread_over(most - base, chance);
+            window.rung
         }
         Backoff::Grpc => {
             // 100 s, because 100 s + 20 % are the 120 s that the specification allows.
             let grown = Span::from_millis(rung.as_millis().saturating_mul(8).div_ceil(5));
-            window.over = grown.max(Span::from_secs(1)).min(Span::from_secs(100));
-            let fifth = Span::from_millis(window.over.as_millis() / 5);
-            window.over - fifth + spread_over(fifth * 2, chance)
+            window.rung = grown.max(Span::from_secs(1)).min(Span::from_secs(100));
+            let fifth = Span::from_millis(window.rung.as_millis() / 5);
+            window.rung - fifth + spread_over(fifth * 2, chance)
         }
-    }
-}
-
-/// The wait between dials of a ramp: self-clocked, unless there was overload.
-fn ramp_wait(policy: &Checked, window: &Window, chance: u64) -> Span {
-    match policy.backoff {
-        Backoff::Relink => policy.jitter(window.over, chance),
-        Backoff::Constant { .. }
-        | Backoff::Exponential { .. }
-        | Backoff::FullJitter { .. }
-        | Backoff::EqualJitter { .. }
-        | Backoff::DecorrelatedJitter { .. }
-        | Backoff::Grpc => Span::ZERO,
     }
 }
 

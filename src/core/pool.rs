@@ -236,9 +236,14 @@ impl Tally {
         }
     }
 
+    /// Sessions that are not being closed.
+    const fn usable(&self) -> u16 {
+        self.online.saturating_add(self.leased).saturating_add(self.probing)
+    }
+
     /// Sessions, those being closed included: what counts against `max_size` beside dials.
     const fn owned(&self) -> u16 {
-        self.online.saturating_add(self.leased).saturating_add(self.probing).saturating_add(self.closing)
+        self.usable().saturating_add(self.closing)
     }
 }
 
@@ -322,7 +327,9 @@ impl Pool {
         match event {
             Event::Asked { lease, deadline } => self.asked(turn_ref, lease, deadline),
             Event::GaveUp { lease } => self.waiters.retain(|waiter| waiter.lease != lease),
-            Event::Returned { slot, lease, work } => self.returned(turn_ref, slot, lease, work),
+            Event::Returned { slot, lease, work } => {
+                self.pass(turn_ref, slot, link::Event::Returned { lease, work }, None);
+            }
             Event::Accepted { slot, dial } => self.pass(turn_ref, slot, link::Event::Accepted { dial }, None),
             Event::Dialed { slot, dial } => self.dialed(turn_ref, slot, dial),
             Event::DialFailed { slot, dial, fault } => {
@@ -341,7 +348,7 @@ impl Pool {
             Event::Gone { slot, dial } => self.pass(turn_ref, slot, link::Event::Gone { dial }, None),
             Event::Demoted => self.topology = self.topology.saturating_add(1),
             Event::Renewed => self.renewed(turn_ref),
-            Event::Resized { max_size } => self.resized(turn_ref, max_size),
+            Event::Resized { max_size } => self.resized(max_size),
             Event::Paused => self.paused = true,
             Event::Resumed => self.paused = false,
             Event::Stopped { deadline } => self.stopped(turn_ref, deadline),
@@ -370,19 +377,6 @@ impl Pool {
         turn.wake_at(deadline);
     }
 
-    fn returned(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId, work: Work) {
-        self.pass(turn, slot, link::Event::Returned { lease, work }, None);
-        if self.tally.owned() > self.max_size {
-            self.pass(turn, slot, link::Event::Retired, None);
-        }
-        self.serve(turn);
-        // The one that was used longest ago goes first.
-        while self.free.len() > usize::from(turn.policy.max_idle) {
-            let Some(&oldest) = self.free.first() else { return };
-            self.pass(turn, oldest, link::Event::Retired, None);
-        }
-    }
-
     fn dialed(&mut self, turn: &mut Turn<'_>, slot: u16, dial: DialId) {
         let policy = turn.policy;
         let on_trial = self.pacer.outage_since().is_some();
@@ -404,14 +398,13 @@ impl Pool {
         }
     }
 
-    fn resized(&mut self, turn: &mut Turn<'_>, max_size: u16) {
-        self.max_size = max_size.max(1);
-        self.make_room(usize::from(self.max_size) + usize::from(self.pacer.endpoints()) - 1);
-        let excess = self.tally.owned().saturating_sub(self.max_size);
-        for _ in 0..excess {
-            let Some(&oldest) = self.free.first() else { return };
-            self.pass(turn, oldest, link::Event::Retired, None);
+    fn resized(&mut self, max_size: u16) {
+        // What has ended gets no new places, or it would never have ended.
+        if self.stopping {
+            return;
         }
+        self.max_size = max_size.clamp(1, 10_000);
+        self.make_room(usize::from(self.max_size) + usize::from(self.pacer.endpoints()) - 1);
     }
 
     fn stopped(&mut self, turn: &mut Turn<'_>, deadline: Time) {
@@ -445,11 +438,22 @@ impl Pool {
 
     /// What follows from the state alone, after every event.
     fn settle(&mut self, turn: &mut Turn<'_>) {
+        // What the size forbids goes even if somebody waits; what is merely idle goes if nobody does.
+        self.retire_free(turn, usize::from(self.tally.usable().saturating_sub(self.max_size)));
         self.serve(turn);
+        self.retire_free(turn, self.free.len().saturating_sub(usize::from(turn.policy.max_idle)));
         self.refuse_hopeless(turn);
         self.want(turn);
         self.hold_back(turn);
         self.dial(turn);
+    }
+
+    /// Closes up to `most` of the free sessions. The one that was used longest ago goes first.
+    fn retire_free(&mut self, turn: &mut Turn<'_>, most: usize) {
+        for _ in 0..most {
+            let Some(&oldest) = self.free.first() else { return };
+            self.pass(turn, oldest, link::Event::Retired, None);
+        }
     }
 
     /// Lends sessions to those who wait, in order.
@@ -460,6 +464,10 @@ impl Pool {
         while let Some(&waiter) = self.waiters.front() {
             let Some(&slot) = self.free.last() else { return };
             let Link::Online { session, since, proved } = self.link(slot) else { return };
+            if session.retire_at <= turn.now {
+                self.pass(turn, slot, link::Event::Retired, None);
+                continue;
+            }
             let idle = turn.now - since;
             if self.is_stale(turn.policy, session, idle, proved) {
                 if usize::from(self.tally.probing) >= self.waiters.len() {
@@ -476,11 +484,13 @@ impl Pool {
 
     /// Whether a session's evidence is too old to lend it unasked.
     fn is_stale(&self, policy: &Checked, session: link::Session, idle: Span, proved: bool) -> bool {
+        // Whatever the limit, an answer of this very moment is fresh; or asking would never end.
+        let answered_now = proved && idle == Span::ZERO;
         session.topology != self.topology
             || match policy.validate {
                 Validate::Never => false,
-                Validate::Stale => idle >= policy.stale_after,
-                Validate::Always => !proved || idle >= policy.stale_after,
+                Validate::Stale => !answered_now && idle >= policy.stale_after,
+                Validate::Always => !answered_now && (!proved || idle >= policy.stale_after),
             }
     }
 
@@ -514,13 +524,22 @@ impl Pool {
         }
     }
 
-    /// Raises and lowers how many links want a session.
-    fn want(&mut self, turn: &mut Turn<'_>) {
+    /// How many more sessions are needed than there are.
+    fn needed(&self, policy: &Checked) -> u16 {
+        if self.stopping || self.paused {
+            return 0;
+        }
         let room = self.max_size.saturating_sub(self.tally.owned());
         let soon = self.tally.online.saturating_add(self.tally.probing);
         let waiting = u16::try_from(self.waiters.len()).unwrap_or(u16::MAX);
-        let needed = waiting.max(turn.policy.min_idle).saturating_sub(soon).min(room);
-        let needed = if self.stopping || self.paused { 0 } else { needed };
+        // Who fails fast does not wait, so in an outage nobody would ask for the dial that ends it.
+        let probing = policy.on_down == OnDown::FailFast && self.pacer.outage_since().is_some();
+        waiting.max(policy.min_idle).max(u16::from(probing)).saturating_sub(soon).min(room)
+    }
+
+    /// Raises and lowers how many links want a session.
+    fn want(&mut self, turn: &mut Turn<'_>) {
+        let needed = self.needed(turn.policy);
         let have = self.tally.waiting.saturating_add(self.tally.dialing);
         if have < needed {
             self.pass_to(turn, needed - have, |link| *link == Link::Idle, link::Event::Wanted);
@@ -528,8 +547,11 @@ impl Pool {
             let wants_no_more = |link: &Link| matches!(link, Link::Waiting | Link::Held { .. });
             self.pass_to(turn, have - needed, wants_no_more, link::Event::Unwanted);
         }
-        // Once a hedged dial has won, those that lost the race are given up, the silent ones first.
-        let hedged = if room == 0 { 0 } else { room.saturating_add(u16::from(self.pacer.endpoints()) - 1) };
+        // Once a hedged dial has won, those that lost the race are given up, the silent ones first. The
+        // closing of a dial that failed is no reason to give up the one that hedges it.
+        let places = self.max_size.saturating_add(u16::from(self.pacer.endpoints()) - 1);
+        let won = self.tally.usable() >= self.max_size;
+        let hedged = if won { 0 } else { places.saturating_sub(self.tally.owned()) };
         if self.tally.dialing > hedged {
             let favourite = self.pacer.favourite();
             let lost = |link: &Link| matches!(link, Link::Dialing { dial, .. } if dial.endpoint() != favourite);
@@ -543,7 +565,7 @@ impl Pool {
 
     /// Starts what the pacer lets start now, and wakes for what it lets start later.
     fn dial(&mut self, turn: &mut Turn<'_>) {
-        while self.may_dial() {
+        while self.may_dial(turn.policy) {
             let hedge = self.tally.waiting == 0;
             let next = self.pacer.next(hedge);
             if next.at > turn.now {
@@ -565,8 +587,10 @@ impl Pool {
     }
 
     /// Whether a dial, or a hedge of one, could be of use.
-    fn may_dial(&self) -> bool {
-        let hedges = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
+    fn may_dial(&self, policy: &Checked) -> bool {
+        let race = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
+        // A race that is won needs no more hedges; and where no place is free, none could start.
+        let hedges = race && self.tally.idle > 0 && self.needed(policy) > 0;
         let held = self.tally.waiting > 0 && self.pacer.held().is_some();
         !self.paused && !self.stopping && !held && (self.tally.waiting > 0 || hedges)
     }
@@ -695,15 +719,15 @@ impl Pool {
     }
 
     /// When the next dial may start; `NEVER` when none is wanted or an answer must come first.
-    pub fn next_dial_at(&self) -> Time {
-        if self.may_dial() { self.pacer.next(self.tally.waiting == 0).at } else { Time::NEVER }
+    pub fn next_dial_at(&self, policy: &Checked) -> Time {
+        if self.may_dial(policy) { self.pacer.next(self.tally.waiting == 0).at } else { Time::NEVER }
     }
 
     /// When [`Event::Elapsed`] is due.
     pub fn timeout(&self, policy: &Checked) -> Time {
         let links = self.links.iter().map(|link| link.timeout(policy));
         let waiters = self.waiters.iter().map(|waiter| waiter.deadline);
-        links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at())
+        links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at(policy))
     }
 }
 

@@ -1,0 +1,203 @@
+//! One scenario each for what the pool once did wrong, or could.
+
+use relink::{
+    DialId, LeaseId, OnDown, Policy, Pool, Refusal, Span, Time, Work,
+    link::{self, Link},
+    policy::Checked,
+    pool::{Command, Event},
+};
+
+#[test]
+fn a_stale_return_changes_nothing_for_the_next_borrower() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 2);
+    bench.ask(1);
+    bench.ask(2);
+    bench.open(0);
+    bench.open(1);
+    bench.step(Event::Resized { max_size: 1 });
+    let before = bench.pool.links().to_vec();
+    let slot = bench.slot_of(2);
+    bench.step(Event::Returned { slot, lease: LeaseId(1), work: Work::AtRest });
+    assert_eq!(bench.pool.links(), before);
+}
+
+#[test]
+fn a_pool_made_smaller_does_not_close_more_than_it_must() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 3);
+    for lease in 1..=3 {
+        bench.ask(lease);
+    }
+    for slot in 0..3 {
+        bench.open(slot);
+    }
+    bench.step(Event::Resized { max_size: 2 });
+    for lease in 1..=3 {
+        let slot = bench.slot_of(lease);
+        bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::AtRest });
+    }
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().closing), (2, 1));
+}
+
+#[test]
+fn a_session_cleaned_after_its_return_counts_against_the_size() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 2);
+    bench.ask(1);
+    bench.ask(2);
+    bench.open(0);
+    bench.open(1);
+    bench.step(Event::Resized { max_size: 1 });
+    for lease in 1..=2 {
+        let slot = bench.slot_of(lease);
+        bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::InTransaction });
+    }
+    for slot in 0..2 {
+        if let Link::Probing { session, .. } = bench.pool.link(slot) {
+            bench.step(Event::Proved { slot, dial: session.dial });
+        }
+    }
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().closing), (1, 1));
+}
+
+#[test]
+fn a_pool_resized_after_its_stop_still_ends() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    bench.step(Event::Stopped { deadline: Time::from_millis(10_000) });
+    bench.step(Event::Resized { max_size: 3 });
+    assert!(bench.pool.is_closed());
+}
+
+#[test]
+fn a_hedge_in_flight_outlives_the_deadline_of_the_dial_it_hedges() {
+    let mut bench = Bench::new(2, |policy| policy.max_size = 1);
+    bench.ask(1);
+    bench.pass(250);
+    bench.step(Event::Elapsed);
+    let (slot, hedge) = bench.dialing().into_iter().find(|(_, dial)| dial.endpoint() == 1).unwrap();
+    bench.pass(4_750);
+    bench.step(Event::Elapsed);
+    assert!(matches!(bench.pool.link(slot), Link::Dialing { dial, .. } if dial == hedge));
+    bench.pass(200);
+    bench.step(Event::Elapsed);
+    // Every place is taken: a timer that is always due would spin the driver.
+    assert!(bench.pool.timeout(&bench.policy) > bench.now);
+    let granted = bench.step(Event::Dialed { slot, dial: hedge });
+    assert!(granted.contains(&Command::Grant { lease: LeaseId(1), slot, dial: hedge }));
+}
+
+#[test]
+fn a_race_that_is_won_starts_no_more_dials() {
+    let mut bench = Bench::new(2, |policy| {
+        policy.max_size = 8;
+        policy.min_idle = 1;
+        policy.max_idle = 1;
+    });
+    bench.step(Event::Elapsed);
+    bench.pass(250);
+    bench.step(Event::Elapsed);
+    let (slot, dial) = bench.dialing().into_iter().find(|(_, dial)| dial.endpoint() == 1).unwrap();
+    let answered = bench.step(Event::Dialed { slot, dial });
+    assert!(!answered.iter().any(|command| matches!(command, Command::Dial { .. })), "{answered:?}");
+    bench.pass(250);
+    let later = bench.step(Event::Elapsed);
+    assert!(!later.iter().any(|command| matches!(command, Command::Dial { .. })), "{later:?}");
+}
+
+#[test]
+fn a_pool_that_fails_fast_and_keeps_nothing_idle_still_ends_its_outage() {
+    let mut bench = Bench::new(1, |policy| {
+        policy.on_down = OnDown::FailFast;
+        policy.min_idle = 0;
+    });
+    bench.ask(1);
+    let (slot, dial) = bench.dialing().remove(0);
+    bench.step(Event::DialFailed { slot, dial, fault: relink::Fault::Refused });
+    assert_eq!(bench.pool.waiters(), 0);
+    bench.pass(60_000);
+    assert!(
+        bench.ask(2).contains(&Command::Refuse { lease: LeaseId(2), refusal: Refusal::Down }),
+        "nobody waits in an outage"
+    );
+    assert!(!bench.dialing().is_empty(), "but somebody must find out that it is over");
+}
+
+#[test]
+fn a_session_past_its_lifetime_is_not_lent() {
+    let mut bench = Bench::new(1, |policy| {
+        policy.max_size = 1;
+        policy.lifetime_max = Some(Span::from_millis(500));
+    });
+    bench.open(0);
+    bench.pass(500);
+    let granted = bench.ask(1);
+    assert!(!granted.iter().any(|command| matches!(command, Command::Grant { .. })), "{granted:?}");
+}
+
+#[test]
+fn a_session_that_has_just_answered_is_lent_even_if_none_may_be_older() {
+    let mut bench = Bench::new(1, |policy| policy.stale_after = Span::ZERO);
+    bench.open(0);
+    bench.pass(1);
+    bench.ask(1);
+    let Link::Probing { session, .. } = bench.pool.link(0) else { panic!("not asked: {:?}", bench.pool.link(0)) };
+    let granted = bench.step(Event::Proved { slot: 0, dial: session.dial });
+    assert!(granted.contains(&Command::Grant { lease: LeaseId(1), slot: 0, dial: session.dial }));
+}
+
+/// A pool, its clock, and its last commands.
+struct Bench {
+    pool: Pool,
+    policy: Checked,
+    now: Time,
+}
+
+impl Bench {
+    fn new(endpoints: u8, change: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        let policy = policy.check().unwrap_or_else(|_| panic!("a policy that may be had"));
+        Self { pool: Pool::new(&policy, endpoints), policy, now: Time::from_millis(1_000) }
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Command> {
+        let mut out = Vec::new();
+        self.pool.step(&self.policy, self.now, event, 0, &mut out);
+        out
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now = self.now + Span::from_millis(ms);
+    }
+
+    fn ask(&mut self, lease: u64) -> Vec<Command> {
+        let deadline = self.now + Span::from_secs(3_600);
+        self.step(Event::Asked { lease: LeaseId(lease), deadline })
+    }
+
+    /// Opens the session of the next dial; `place` counts them.
+    fn open(&mut self, place: usize) {
+        let mut tries = 0;
+        while self.dialing().is_empty() {
+            // Nobody is asking: ask, and do so no more.
+            self.ask(1_000_000 + place as u64);
+            self.step(Event::Elapsed);
+            tries += 1;
+            assert!(tries < 10, "no dial starts");
+        }
+        let (slot, dial) = self.dialing().remove(0);
+        self.step(Event::GaveUp { lease: LeaseId(1_000_000 + place as u64) });
+        self.step(Event::Dialed { slot, dial });
+        self.step(Event::Elapsed);
+    }
+
+    fn dialing(&self) -> Vec<(u16, DialId)> {
+        let dials = (0..).zip(self.pool.links());
+        dials
+            .filter_map(|(slot, link)| matches!(link, Link::Dialing { .. }).then(|| (slot, link.dial().unwrap())))
+            .collect()
+    }
+
+    fn slot_of(&self, lease: u64) -> u16 {
+        let holds = |link: &Link| link.lease().is_some_and(|held: link::Lease| held.id == LeaseId(lease));
+        (0..).zip(self.pool.links()).find(|(_, link)| holds(link)).map(|(slot, _)| slot).expect("a borrower")
+    }
+}
