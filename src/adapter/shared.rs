@@ -481,7 +481,7 @@ impl<C: Connect> Shared<C> {
             core.cause = None;
         }
         let state = state(&core.machine, &pacer);
-        let next_dial_at = self.instant(core.machine.next_dial_at());
+        let next_dial_at = self.instant(core.machine.next_dial_at(&self.policy));
         let (cause, dials) = (&core.cause, core.dials);
         let mut changed = false;
         self.status.send_if_modified(|status| {
@@ -512,7 +512,7 @@ impl<C: Connect> Shared<C> {
             cause: core.cause.clone(),
             dials: core.dials.saturating_sub(core.dials_before),
             waited: now.duration_since(asked),
-            next_dial_in: self.instant(core.machine.next_dial_at()).map(|at| at.saturating_duration_since(now)),
+            next_dial_in: self.instant(core.machine.next_dial_at(&self.policy)).map(|at| at.saturating_duration_since(now)),
             leased: (tally.leased, self.policy.max_size),
             waiters: core.machine.waiters(),
         }
