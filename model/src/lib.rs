@@ -1,4 +1,5 @@
 //! Worlds, properties and demonstrations of the relink state machines.
 
+pub mod bounds;
 pub mod demo;
 pub mod proxy;

@@ -512,7 +512,9 @@ impl<C: Connect> Shared<C> {
             cause: core.cause.clone(),
             dials: core.dials.saturating_sub(core.dials_before),
             waited: now.duration_since(asked),
-            next_dial_in: self.instant(core.machine.next_dial_at(&self.policy)).map(|at| at.saturating_duration_since(now)),
+            next_dial_in: self
+                .instant(core.machine.next_dial_at(&self.policy))
+                .map(|at| at.saturating_duration_since(now)),
             leased: (tally.leased, self.policy.max_size),
             waiters: core.machine.waiters(),
         }
