@@ -1,4 +1,13 @@
 //! One scenario each for what the pacer once did wrong, or could.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test says what it expects by failing, and drives the machines with small numbers"
+)]
 
 use relink::{
     Backoff, DialId, Fault, Pacer, Policy, Span, Time,
@@ -59,6 +68,20 @@ fn every_failed_dial_waits_for_the_whole_window_also_one_that_teaches_nothing() 
     let (pacer, _) = pacer.step(&policy, later, refused(second_dial), 0);
     let least = policy.jitter_lo.of(policy.down_window(second(610)));
     assert!(pacer.not_before(0) >= later + least, "{:?} is less than {least:?} after {later:?}", pacer.not_before(0));
+}
+
+#[test]
+fn dials_given_up_are_not_followed_by_as_many_at_one_instant() {
+    let policy = policy(|policy| policy.max_dials = 2);
+    let (pacer, lead) = dialed(&policy, Pacer::new(1), 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Dialed { dial: lead }, 0);
+    let (pacer, first) = dialed(&policy, pacer, 0);
+    let (pacer, second_dial) = dialed(&policy, pacer, 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Abandoned { dial: first }, 0);
+    let (pacer, _) = pacer.step(&policy, Time::ZERO, Event::Abandoned { dial: second_dial }, 0);
+    let (pacer, _) = dialed(&policy, pacer, 250);
+    let again = pacer.step(&policy, Time::from_millis(250), Event::Requested { endpoint: 0 }, 0);
+    assert_eq!(again, (pacer, None), "S2: no success has paid for a second one");
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 pub mod bounds;
 pub mod demo;
+pub mod diagram;
 pub mod proxy;

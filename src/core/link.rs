@@ -287,6 +287,7 @@ type Next = (Link, Option<Command>);
 impl Link {
     /// The transition function. An event that means nothing in a state leaves it as it is.
     #[must_use]
+    #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
     pub fn step(self, policy: &Checked, now: Time, event: Event) -> Next {
         match self {
             Idle | Waiting | Held { .. } | Closed => self.step_without_session(event),

@@ -217,6 +217,7 @@ impl Pacer {
 
     /// The transition function.
     #[must_use]
+    #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
     pub fn step(self, policy: &Checked, now: Time, event: Event, chance: u64) -> (Self, Option<Command>) {
         let mut next = self.at(now);
         let command = match event {
@@ -263,7 +264,7 @@ impl Pacer {
         if window.held.is_some() || window.in_flight >= window.allowed || now < window.not_before {
             return None;
         }
-        window.in_flight += 1;
+        window.in_flight = window.in_flight.saturating_add(1);
         window.hedge_at = now + policy.hedge_after;
         if window.in_flight < window.allowed {
             // The wait between dials of a ramp: none, so self-clocked, unless there was overload.
@@ -271,7 +272,7 @@ impl Pacer {
             window.not_before = window.not_before.max(now + wait);
         }
         let deadline = now + policy.dial_deadline_at(window.doublings);
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         if self.lost_at != Time::NEVER {
             self.dials = self.dials.saturating_add(1).min(policy.give_up_dials.unwrap_or(0));
         }
@@ -347,7 +348,8 @@ impl Pacer {
         let now = self.now;
         let window = self.window(dial.endpoint())?;
         window.in_flight = window.in_flight.saturating_sub(1);
-        // It waits as after a failure, and has not taught one.
+        // It waits as after a failure, one dial at a time, and has not taught one.
+        window.allowed = 1;
         let rung = window.rung;
         let wait = failure_wait(policy, window, Span::ZERO, chance);
         window.rung = rung;

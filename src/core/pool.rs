@@ -318,6 +318,9 @@ impl Pool {
 
     /// The transition function. `chance` is one random word. Commands are appended to `out`.
     ///
+    /// Not proved free of panics at link time, unlike [`Link::step`] and [`Pacer::step`]: the vectors of
+    /// the standard library keep paths that panic when memory ends, which no step here takes.
+    ///
     /// Returns a time not later than the earliest timeout that this step has armed; a driver whose
     /// timer is set for [`Pool::timeout`] need only set it anew when this is earlier.
     pub fn step(&mut self, policy: &Checked, now: Time, event: Event, chance: u64, out: &mut Vec<Command>) -> Time {
