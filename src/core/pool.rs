@@ -632,9 +632,7 @@ impl Pool {
     }
 
     fn pace(&mut self, turn: &Turn<'_>, event: pacer::Event) -> Option<pacer::Command> {
-        let (pacer, command) = self.pacer.step(turn.policy, turn.now, event, turn.chance);
-        self.pacer = pacer;
-        command
+        self.pacer.apply(turn.policy, turn.now, event, turn.chance)
     }
 
     fn put(&mut self, slot: u16, before: Link, after: Link) {
