@@ -248,7 +248,7 @@ impl Run {
     /// The record has these steps in this order, whatever is between them: the name of the event and,
     /// where it has one, its fault.
     pub(crate) fn goes_through(&self, from: Duration, plot: &[&str]) {
-        let steps = self.steps().into_iter().filter(|step| step.now.as_millis() >= from.as_millis() as u64);
+        let steps = self.steps().into_iter().filter(|step| u128::from(step.now.as_millis()) >= from.as_millis());
         let told: Vec<String> = steps.map(|step| word(&step.event)).collect();
         let mut rest = told.iter();
         for next in plot {

@@ -18,7 +18,7 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
     busy.batch_execute("BEGIN").await?;
     let at_work = tokio::spawn(async move {
         let error = busy.batch_execute("SELECT pg_sleep(60)").await.expect_err("the server stops");
-        (busy.failure(&error), busy.death().cloned())
+        (busy.failure(&error), busy)
     });
     comes("a session at work", async || {
         (server.psql("SELECT 1 FROM pg_stat_activity WHERE usename = 'app' AND state = 'active'").ok()? == "1")
@@ -27,7 +27,7 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
     .await;
 
     server.stop(how)?;
-    let (told, death) = at_work.await?;
+    let (told, busy) = at_work.await?;
     run.state(State::Down).await;
     let lost: Vec<_> = run.since(began).into_iter().filter(|event| matches!(event.kind, Kind::Lost(_))).collect();
     assert_eq!(lost.len(), 4, "{}", run.story());
@@ -37,10 +37,12 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
         // PostgreSQL tells a statement in flight itself; what ended the session is known all the same.
         assert!(message.contains(words) || message.contains("the server ended the session"), "{message}");
     }
-    assert!(run.since(began).iter().any(|event| matches!(event.kind, Kind::LeaseLost(..))), "{}", run.story());
+    run.event("the loss of the lease", began, |event| matches!(event.kind, Kind::LeaseLost(..))).await;
     assert!(told.code.as_deref() == Some("57P01") && told.message.contains(words), "{told}");
     assert!(lost.iter().filter(|event| failure(event).2.contains(words)).count() >= 3, "{}", run.story());
-    assert_eq!(death.expect("a reason").failure.code.as_deref(), Some("57P01"));
+    let death = comes("the reason", async || busy.death().cloned()).await;
+    assert_eq!(death.failure.code.as_deref(), Some("57P01"));
+    drop(busy);
 
     // Whoever asks during the outage is told what it is like now, and how long it has been tried.
     run.dial_failed(began).await;
