@@ -5,6 +5,12 @@
 //! One runtime of two workers, 16 slots everywhere, sessions dialed before the clock starts. Each time is
 //! the wall time of all operations divided by their number, whoever carried them out.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot be set up says why and ends"
+)]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -26,18 +32,19 @@ const SLOTS: u16 = 16;
 
 /// Carries `times` operations out in `tasks` tasks side by side.
 async fn spread<F: Future<Output = ()> + Send>(
-    tasks: u64,
+    tasks: u16,
     times: u64,
     operation: impl Fn(usize) -> F + Clone + Send + 'static,
 ) -> Duration {
     let began = Instant::now();
-    let running: Vec<_> = (0..tasks.min(times))
+    let running: Vec<_> = (0..tasks)
         .map(|task| {
-            let share = times / tasks + u64::from(task < times % tasks);
+            let each = u64::from(tasks);
+            let share = times / each + u64::from(u64::from(task) < times % each);
             let operation = operation.clone();
             tokio::spawn(async move {
                 for _ in 0..share {
-                    operation(task as usize).await;
+                    operation(task.into()).await;
                 }
             })
         })
@@ -106,7 +113,7 @@ impl Stage {
         &self,
         group: &mut BenchmarkGroup<'_, WallTime>,
         name: &str,
-        tasks: u64,
+        tasks: u16,
         operation: impl Fn(usize) -> F + Clone + Send + 'static,
     ) {
         let id = format!("{name}, {tasks} {}", if tasks == 1 { "task" } else { "tasks" });

@@ -1,6 +1,7 @@
 //! What one step costs, and one delay, beside the delays of other crates and an integer floor.
 //!
 //! `cargo bench --bench steps`
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up says why and ends")]
 
 use std::{hint::black_box, time::Duration};
 

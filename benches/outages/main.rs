@@ -234,9 +234,10 @@ fn limits(policy: &Checked, script: &Script, outage: Duration) -> (u64, Duration
         Harm::Proxy(Mode::Flap(_)) => bounds::flapping_max(policy, outage),
         Harm::Proxy(_) | Harm::Stop => u64::from(bounds::dials_max(policy, outage, script.fault)),
     };
-    let back = match script.fault {
-        Fault::TimedOut => bounds::recovery_max_overloaded(policy, outage),
-        _ => bounds::recovery_max(policy, outage),
+    let back = if script.fault == Fault::TimedOut {
+        bounds::recovery_max_overloaded(policy, outage)
+    } else {
+        bounds::recovery_max(policy, outage)
     };
     (dials, Duration::from(back))
 }

@@ -288,7 +288,6 @@ impl Link {
     /// The transition function. An event that means nothing in a state leaves it as it is.
     #[must_use]
     #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
-    #[inline]
     pub fn step(self, policy: &Checked, now: Time, event: Event) -> Next {
         match self {
             Idle | Waiting | Held { .. } | Closed => self.step_without_session(event),
@@ -355,7 +354,6 @@ impl Link {
         }
     }
 
-    #[inline]
     fn step_online(self, session: Session, policy: &Checked, now: Time, event: Event) -> Next {
         let dial = session.dial;
         match event {
@@ -376,7 +374,6 @@ impl Link {
         }
     }
 
-    #[inline]
     fn step_leased(self, session: Session, lease: Lease, policy: &Checked, now: Time, event: Event) -> Next {
         let dial = session.dial;
         match event {
