@@ -7,5 +7,6 @@ mod credentials;
 mod crew;
 mod refuse;
 mod scene;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
