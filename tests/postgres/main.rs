@@ -5,6 +5,7 @@
 mod common;
 mod credentials;
 mod crew;
+mod dirty;
 mod refuse;
 mod scene;
 mod sessions;
