@@ -8,6 +8,7 @@ mod credentials;
 mod crew;
 mod dirty;
 mod refuse;
+mod runtimes;
 mod scene;
 mod sessions;
 #[path = "../support/mod.rs"]
