@@ -10,6 +10,7 @@ mod dirty;
 mod refuse;
 mod runtimes;
 mod scene;
+mod secrets;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
