@@ -14,3 +14,5 @@ mod secrets;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "rustls")]
+mod tls;
