@@ -7,6 +7,7 @@ mod common;
 mod credentials;
 mod crew;
 mod dirty;
+mod language;
 mod refuse;
 mod runtimes;
 mod scene;
