@@ -245,6 +245,8 @@ async fn a_silent_peer_is_noticed_and_left_behind() {
     script.set(Weather::Silent);
     script.kill_all();
     tokio::time::sleep(Duration::from_secs(10)).await;
+    let cause = pool.status().borrow().cause.clone().expect("an outage has a cause");
+    assert_eq!(cause.failure.fault, Fault::TimedOut, "not the loss before: {}", cause.failure);
     script.set(Weather::Fair);
     let healed = Instant::now();
     tokio::time::sleep(Duration::from_secs(40)).await;
@@ -461,4 +463,57 @@ async fn an_idle_pool_tells_by_itself_when_an_outage_is_forgotten() {
     assert_eq!(settling.elapsed().as_secs(), 30);
     assert_eq!(pool.status().borrow().cause, None);
     replays(&Policy::default(), 1, &trace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_pool_leaves_no_task_behind() {
+    for closes in [false, true] {
+        let script = Script::new();
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let before = tasks();
+        let (pool, _) = pool(&script, |_| {});
+        drop(pool.get_within(Duration::from_secs(3_600)).await.unwrap());
+        if closes {
+            pool.close().await;
+        }
+        drop(pool);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(tasks(), before, "closed first: {closes}");
+        assert_eq!(script.open.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_counts_the_dials_of_its_outage_and_no_others() {
+    let script = Script::new();
+    // By a dial that failed, and by a session that was lost.
+    for lost in [false, true] {
+        let (pool, _) = pool(&script, |_| {});
+        if lost {
+            drop(pool.get().await.unwrap());
+            // Until no dial is in flight any more.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let began = Instant::now();
+        script.set(Weather::Refuse);
+        script.kill_all();
+        if lost {
+            pool.status().wait_for(|status| status.state == State::Down).await.unwrap();
+        }
+        let error = pool.get_within(Duration::from_secs(10)).await.expect_err("refused");
+        assert_eq!(error.dials, script.dials_since(began).len() as u64, "lost: {lost}");
+        script.set(Weather::Fair);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timer_wakes_once_for_each_dial() {
+    let script = Script::new();
+    script.set(Weather::Refuse);
+    let (pool, trace) = pool(&script, |_| {});
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let wakes = trace.steps().iter().filter(|step| step.event == relink::pool::Event::Elapsed).count();
+    let dials = script.dials.lock().unwrap().len();
+    assert!(dials > 20 && wakes <= dials, "{wakes} wakes for {dials} dials");
+    drop(pool);
 }

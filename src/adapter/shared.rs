@@ -22,7 +22,7 @@ use super::{
     session,
 };
 use crate::{
-    Checked, DialId, LeaseId, Refusal, Time, Work,
+    Checked, DialId, Fault, LeaseId, Link, Refusal, Time, Work,
     core::{
         link,
         pool::{self, Command},
@@ -302,9 +302,9 @@ impl<C: Connect> Shared<C> {
         let ours = core.slots.get(usize::from(slot)).is_some_and(|place| place.aborted == Some(dial));
         if !finished && !ours {
             if std::thread::panicking() {
-                let failure = Failure::new(crate::Fault::Misconfigured, "the connector panicked");
+                let failure = Failure::new(Fault::Misconfigured, "the connector panicked");
                 self.blame(&mut core, dial, failure, Kind::DialFailed);
-                let fault = crate::Fault::Misconfigured;
+                let fault = Fault::Misconfigured;
                 self.step(&mut core, pool::Event::DialFailed { slot, dial, fault });
             } else if !core.runtime_gone {
                 // Nobody told the task to end, so its runtime has: nothing can be dialed any more.
@@ -312,7 +312,7 @@ impl<C: Connect> Shared<C> {
                 let deadline = self.now();
                 self.step(&mut core, pool::Event::Stopped { deadline });
             }
-            self.step(&mut core, pool::Event::Lost { slot, dial, fault: crate::Fault::Lost });
+            self.step(&mut core, pool::Event::Lost { slot, dial, fault: Fault::Lost });
         }
         if let Some(place) = core.slots.get_mut(usize::from(slot)).filter(|place| place.dial == Some(dial)) {
             let place = mem::replace(place, Slot::EMPTY);
@@ -331,10 +331,20 @@ impl<C: Connect> Shared<C> {
         let mut next = Some(event);
         while let Some(event) = next {
             let now = self.now();
+            if event == pool::Event::Elapsed {
+                self.blame_overdue(core, now);
+            }
             let chance = core.chance.word();
             let mut commands = mem::take(&mut core.commands);
             commands.clear();
+            let dialing = core.machine.tally().dialing;
             let wake = core.machine.step(&self.policy, now, event, chance, &mut commands);
+            let outage = core.machine.pacer().outage_since();
+            if outage != core.outage {
+                core.outage = outage;
+                // A dial that was in flight when the outage began is answered in it.
+                core.dials_before = core.dials.saturating_sub(u64::from(dialing));
+            }
             if let Some(trace) = &core.trace {
                 trace.record(Step { now, event, chance, commands: commands.clone() });
             }
@@ -463,6 +473,32 @@ impl<C: Connect> Shared<C> {
         self.tell(Some(dial), kind(failure));
     }
 
+    /// Tells of what is about to be cut because its deadline has passed: nobody else can, for what is
+    /// silent does not say why.
+    fn blame_overdue(&self, core: &mut Core<C>, now: Time) {
+        let silent = |link: &Link| match *link {
+            Link::Dialing { dial, deadline, accepted, .. } if deadline <= now => {
+                let failure = if accepted {
+                    Failure::new(Fault::TimedOut, "accepted, then silent until the dial's deadline")
+                } else {
+                    Failure::new(Fault::Unreachable, "no answer until the dial's deadline")
+                };
+                Some((dial, failure, Kind::DialFailed as fn(_) -> _))
+            }
+            Link::Probing { session, deadline, .. } if deadline <= now => {
+                let failure = Failure::new(Fault::TimedOut, "the session was asked and stayed silent");
+                Some((session.dial, failure, Kind::Unproved as fn(_) -> _))
+            }
+            Link::Dialing { .. } | Link::Probing { .. } => None,
+            Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closing { .. } | Link::Closed => None,
+            Link::Online { .. } | Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. } => None,
+        };
+        let overdue: Vec<_> = core.machine.links().iter().filter_map(silent).collect();
+        for (dial, failure, kind) in overdue {
+            self.blame(core, dial, failure, kind);
+        }
+    }
+
     fn tell(&self, dial: Option<DialId>, kind: Kind) {
         if self.events.receiver_count() == 0 {
             return;
@@ -475,13 +511,7 @@ impl<C: Connect> Shared<C> {
     /// Lets everybody see where the pool stands, if that has changed.
     pub(super) fn publish(&self, core: &mut Core<C>) {
         let pacer = core.machine.pacer().at(self.now());
-        let outage = pacer.outage_since();
-        if outage != core.outage {
-            core.outage = outage;
-            // The dial that failed first belongs to the outage that it began.
-            core.dials_before = core.dials.saturating_sub(1);
-        }
-        if outage.is_none() {
+        if pacer.outage_since().is_none() {
             core.cause = None;
         }
         // Forgetting an outage is no event of the machine's, so nothing else would wake to tell of it.
@@ -547,6 +577,8 @@ fn state(machine: &pool::Pool, pacer: &crate::Pacer) -> State {
 
 impl<C: Connect> Drop for Shared<C> {
     fn drop(&mut self) {
+        // The timer may sleep until a time that no longer matters, or for ever.
+        self.timer.notify_one();
         let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
         for place in &mut core.slots {
             for task in [place.probe.take(), place.task.take()].into_iter().flatten() {

@@ -361,7 +361,8 @@ impl Pool {
             Event::Elapsed => self.elapsed(turn_ref),
         }
         self.settle(&mut turn);
-        turn.wake
+        // Only when what was due has been done is it known what is due next.
+        if event == Event::Elapsed { self.timeout(policy) } else { turn.wake }
     }
 
     fn asked(&mut self, turn: &mut Turn<'_>, lease: LeaseId, deadline: Time) {
@@ -461,7 +462,6 @@ impl Pool {
             }
             !over
         });
-        turn.wake = self.timeout(turn.policy);
     }
 
     /// What follows from the state alone, after every event.

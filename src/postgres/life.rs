@@ -145,7 +145,10 @@ impl Life {
             // What the server said when it could still speak is more than "connection closed".
             (Some(_), None, Some((notice, _))) => Observed::from(&notice).failure(phase, rules),
             // The words went to the statement that was in flight; the code is known here too.
-            (Some(error), Some(code), _) => evidence::failure(error, phase, rules).with_code(code),
+            (Some(error), Some(code), _) => Failure {
+                message: "the server ended the session and told the statement in flight why".into(),
+                ..evidence::failure(error, phase, rules).with_code(code)
+            },
             (Some(error), None, None) => evidence::failure(error, phase, rules),
         };
         Death { failure, work }

@@ -12,11 +12,14 @@ use std::{
 use relink::{
     Fault, Policy, Span, Time,
     adapter::{Builder, Event, Kind, State, Step, Trace},
+    link,
     pool::{Command, Event as Fact},
     postgres::{Lease, Pool, Postgres},
 };
 use relink_model::bounds;
 use tokio::{sync::broadcast, time::Instant};
+
+use super::support::DATABASE;
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
@@ -66,6 +69,16 @@ impl Deref for Run {
 
     fn deref(&self) -> &Pool {
         &self.pool
+    }
+}
+
+/// An event's name and, where it has one, its fault.
+fn word(fact: &Fact) -> String {
+    let text = format!("{fact:?}");
+    let name = text.split([' ', '{']).next().unwrap_or_default().to_owned();
+    match text.split_once("fault: ") {
+        Some((_, fault)) => format!("{name} {}", fault.trim_end_matches([' ', '}'])),
+        None => name,
     }
 }
 
@@ -213,6 +226,36 @@ impl Run {
         }
     }
 
+    /// S1: no endpoint has more dials in flight than the policy allows, which is one by default.
+    pub(crate) fn dials_one_by_one(&self) {
+        let mut in_flight = Vec::new();
+        for step in self.steps() {
+            if let Fact::Dialed { dial, .. } | Fact::DialFailed { dial, .. } = step.event {
+                in_flight.retain(|other| *other != dial);
+            }
+            for command in &step.commands {
+                if let Command::Link { command: link::Command::Abort(dial), .. } = command {
+                    in_flight.retain(|other| other != dial);
+                }
+                let Command::Dial { dial, .. } = command else { continue };
+                in_flight.push(*dial);
+                let here = in_flight.iter().filter(|other| other.endpoint() == dial.endpoint()).count();
+                assert!(here <= usize::from(self.policy.max_dials), "S1: {here} dials in flight\n{}", self.story());
+            }
+        }
+    }
+
+    /// The record has these steps in this order, whatever is between them: the name of the event and,
+    /// where it has one, its fault.
+    pub(crate) fn goes_through(&self, from: Duration, plot: &[&str]) {
+        let steps = self.steps().into_iter().filter(|step| step.now.as_millis() >= from.as_millis() as u64);
+        let told: Vec<String> = steps.map(|step| word(&step.event)).collect();
+        let mut rest = told.iter();
+        for next in plot {
+            assert!(rest.any(|word| word == next), "{plot:?} needs {next} in its place: {told:?}");
+        }
+    }
+
     /// B2: the dials of an outage that refused at once, from the first loss to the first session, are
     /// no more than the policy bounds. Returns (dials, bound).
     pub(crate) fn dials_are_bounded(&self, lost: Duration, online: Duration, fault: Fault) -> (usize, u32) {
@@ -236,6 +279,8 @@ impl Run {
         assert_eq!(self.status().borrow().state, State::Closed);
         self.replays();
         self.keeps_its_distance();
+        self.dials_one_by_one();
+        self.goes_through(Duration::ZERO, &["Dialed", "Stopped"]);
         let story = self.story();
         let tasks = self.tasks;
         drop(self);
@@ -245,6 +290,12 @@ impl Run {
             comes(&left, async || (sockets_to(*port) == 0).then_some(())).await;
         }
     }
+}
+
+/// How `app` reaches the database at these ports of this machine, in this order; `more` begins with `?`.
+pub(crate) fn url_of(ports: &[u16], more: &str) -> String {
+    let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    format!("postgresql://app@{}/{DATABASE}{more}", hosts.join(","))
 }
 
 /// How many sockets of this process are connected, or connecting, to a port of this machine.
@@ -281,10 +332,8 @@ pub(crate) async fn comes<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -
 
 /// The class, the code and the words of an event's failure.
 pub(crate) fn failure(event: &Event) -> (Fault, String, String) {
-    match &event.kind {
-        Kind::DialFailed(failure) | Kind::Lost(failure) | Kind::Unproved(failure) => {
-            (failure.fault, failure.code.clone().unwrap_or_default(), failure.message.clone())
-        }
-        other => panic!("{other:?} is no failure"),
-    }
+    let (Kind::DialFailed(failure) | Kind::Lost(failure) | Kind::Unproved(failure)) = &event.kind else {
+        panic!("{event} is no failure")
+    };
+    (failure.fault, failure.code.clone().unwrap_or_default(), failure.message.clone())
 }

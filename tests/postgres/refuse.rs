@@ -41,6 +41,7 @@ async fn a_stopped_server_is_dialed_within_the_bound_and_found_within_it() -> Ou
     crew.all_served(online.at).await;
     crew.stop().await;
     run.state(State::Up).await;
+    run.goes_through(began, &["DialFailed Refused", "DialFailed Refused", "Dialed", "Dialed"]);
     run.ends_clean(&[server.port()]).await;
     Ok(())
 }

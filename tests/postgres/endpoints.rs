@@ -1,0 +1,158 @@
+//! Several addresses: which is dialed when, and whose session is lent.
+
+use std::{net::TcpListener, time::Duration};
+
+use relink::{
+    Fault,
+    adapter::{Event, Kind, State},
+    pool::{Command, Event as Fact},
+    postgres::Lease,
+};
+use relink_model::proxy::{Mode, Proxy};
+
+use super::{
+    common::{Outcome, Run, SLACK, brisk, brisk_of, comes, failure, sockets_to, url_of},
+    crew::Crew,
+    support::{Postgres, Stop},
+};
+
+/// The first dial of each of the two endpoints, and the step of the second.
+fn first_dials(run: &Run) -> (Duration, Duration, Fact) {
+    let dials = run.steps().into_iter().flat_map(|step| {
+        let dialed = |command: &Command| match command {
+            Command::Dial { dial, .. } => Some((dial.endpoint(), step.now, step.event)),
+            Command::Link { .. } | Command::Grant { .. } | Command::Refuse { .. } | Command::Report { .. } => None,
+        };
+        step.commands.iter().filter_map(dialed).collect::<Vec<_>>()
+    });
+    let dials: Vec<_> = dials.collect();
+    let of = |endpoint: u8| *dials.iter().find(|dial| dial.0 == endpoint).expect("a dial");
+    let time = |at: relink::Time| Duration::from_millis(at.as_millis());
+    (time(of(0).1), time(of(1).1), of(1).2)
+}
+
+fn is_at(event: &Event, port: u16) -> bool {
+    event.endpoint.as_deref() == Some(&*format!("127.0.0.1:{port}"))
+}
+
+async fn port_of(lease: &Lease) -> Result<i32, tokio_postgres::Error> {
+    Ok(lease.query_one("SELECT inet_server_port()", &[]).await?.get(0))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_first_host_costs_one_hedge_and_keeps_no_socket() -> Outcome {
+    let server = Postgres::start()?;
+    let proxy = Proxy::start(format!("127.0.0.1:{}", server.port()).as_str()).await?;
+    proxy.set(Mode::Silent).await?;
+    let silent = proxy.addr().port();
+    let mut policy = brisk_of(1);
+    policy.min_idle = 0;
+    let run = Run::start(&url_of(&[silent, server.port()], ""), policy);
+    let lease = run.lease().await;
+    let served = run.now();
+
+    assert_eq!(port_of(&lease).await?, i32::from(server.port()));
+    let (first, second, _) = first_dials(&run);
+    let hedge: Duration = run.policy().hedge_after.into();
+    assert!(second - first >= hedge && second - first <= hedge + SLACK, "{first:?}, {second:?}");
+    assert!(served <= second + SLACK, "{served:?}\n{}", run.story());
+    // The silent dial has lost the race: it is given up before its own deadline would end it.
+    comes("the silent dial is given up", async || (sockets_to(silent) == 0).then_some(())).await;
+    assert!(!run.story().contains("dial failed"), "{}", run.story());
+    assert_eq!(run.dials_between(Duration::ZERO, run.now()), 2, "{}", run.story());
+    drop(lease);
+    proxy.cut();
+    run.ends_clean(&[silent, server.port()]).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_host_that_refuses_costs_nothing() -> Outcome {
+    let server = Postgres::start()?;
+    // Taken and not listened on: nobody else gets it meanwhile.
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port();
+    drop(taken);
+    let mut policy = brisk_of(1);
+    policy.min_idle = 0;
+    let run = Run::start(&url_of(&[port, server.port()], ""), policy);
+    let lease = run.lease().await;
+
+    assert_eq!(port_of(&lease).await?, i32::from(server.port()));
+    let (_, _, because) = first_dials(&run);
+    assert!(
+        matches!(because, Fact::DialFailed { dial, fault: Fault::Refused, .. } if dial.endpoint() == 0),
+        "the second is dialed by the step in which the first has failed: {because:?}"
+    );
+    drop(lease);
+    run.ends_clean(&[server.port()]).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_is_listed_first_is_passed_over_for_the_primary() -> Outcome {
+    let primary = Postgres::start()?;
+    let standby = primary.standby()?;
+    let ports = [standby.port(), primary.port()];
+    let run = Run::start(&url_of(&ports, "?target_session_attrs=read-write"), brisk());
+    let lease = run.lease().await;
+    assert_eq!(port_of(&lease).await?, i32::from(primary.port()));
+    let failed = run.dial_failed(Duration::ZERO).await;
+    assert!(is_at(&failed, standby.port()) && failure(&failed).0 == Fault::WrongRole, "{failed}");
+    let (_, _, because) = first_dials(&run);
+    assert!(matches!(because, Fact::DialFailed { fault: Fault::WrongRole, .. }), "{because:?}");
+    drop(lease);
+
+    // The same list read from the other end.
+    let reader = Run::start(&url_of(&ports, "?target_session_attrs=standby"), brisk());
+    assert_eq!(port_of(&reader.lease().await).await?, i32::from(standby.port()));
+    reader.ends_clean(&[]).await;
+    run.ends_clean(&ports).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_every_lease_is_on_the_new_primary() -> Outcome {
+    let old = Postgres::start()?;
+    let new = old.standby()?;
+    let ports = [old.port(), new.port()];
+    let run = Run::start(&url_of(&ports, "?target_session_attrs=read-write"), brisk_of(4));
+    run.fill(4).await;
+    let crew = Crew::start(run.pool(), 8, "CREATE TEMP TABLE IF NOT EXISTS written (n int)");
+    crew.all_served(run.now()).await;
+
+    let began = run.now();
+    new.catch_up_with(&old)?;
+    old.stop(Stop::Immediate)?;
+    run.state(State::Down).await;
+    // Nobody is served by the standby while it is one.
+    let standby = |event: &Event| matches!(event.kind, Kind::DialFailed(_)) && is_at(event, new.port());
+    let refused = run.event("a wrong role", began, standby).await;
+    assert_eq!(failure(&refused).0, Fault::WrongRole, "{refused}");
+    let before = run.now();
+    new.promote()?;
+    let up = run.now();
+    let online = run.online(before).await;
+    assert!(is_at(&online, new.port()), "{online}");
+    let within = run.back_within(began, up);
+    assert!(online.at <= up + within + SLACK, "{:?} after {up:?}, bound {within:?}\n{}", online.at, run.story());
+    crew.all_served(online.at).await;
+    let logs = crew.stop().await;
+    assert!(logs.iter().all(|log| log.failed.iter().all(|text| !text.contains("read-only"))), "{logs:?}");
+
+    run.goes_through(began, &["DialFailed Refused", "DialFailed WrongRole", "Dialed"]);
+
+    // The old primary comes back as a standby: it stays out of the game.
+    old.follow(&new)?;
+    for _ in 0..8 {
+        let lease = run.lease().await;
+        assert_eq!(port_of(&lease).await?, i32::from(new.port()));
+    }
+    // S2 of a set: so many times what one endpoint may be dialed.
+    let outage = relink::Span::from_millis(u64::try_from((online.at - began).as_millis())?);
+    let bound = 2 * (relink_model::bounds::dials_max(run.policy(), outage, Fault::Refused) as usize + 1);
+    let dials = run.dials_between(began, online.at);
+    assert!(dials <= bound, "{dials} dials, at most {bound}\n{}", run.story());
+    run.ends_clean(&ports).await;
+    Ok(())
+}
