@@ -13,6 +13,8 @@ mod dirty;
 mod endpoints;
 mod flapping;
 mod full;
+#[cfg(target_os = "linux")]
+mod keepalive;
 mod kills;
 mod language;
 mod refuse;

@@ -3,8 +3,8 @@
 use relink::{Fault, Refusal, postgres::Lease};
 
 use crate::{
-    common::Run,
-    scene::{endpoint, plain},
+    common::{Run, sockets_to},
+    scene::{endpoint, no_backend, plain},
     support::{DATABASE, Postgres},
 };
 
@@ -43,7 +43,10 @@ async fn held(server: &Postgres, host: &str, more: &str, fault: Fault, dials: u6
         assert!(text.contains(word), "`{word}` is missing: {text}");
     }
     run.is_held(fault, dials);
-    run.ends(server).await;
+    run.replays();
+    run.close().await;
+    assert_eq!(sockets_to(server.port()), 0);
+    no_backend(server).await;
 }
 
 #[tokio::test]
