@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt, future::poll_immediate};
 use relink::{
-    adapter::Kind,
+    adapter::{Connect, Kind},
     link::Command as Told,
     pool::Command,
     postgres::{Lease, Pool},
@@ -266,4 +266,19 @@ async fn a_wait_dropped_in_the_moment_it_is_served_gives_the_session_back() {
     }
     assert_eq!(run.dials(), 1);
     run.ends(&server).await;
+}
+
+/// The queue of a listener that takes nobody from it: the kernel connects, and nobody ever answers.
+#[tokio::test]
+async fn a_dial_dropped_while_it_connects_leaves_no_socket() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let database: relink::postgres::Postgres = format!("host=127.0.0.1 port={port} user=app").parse().unwrap();
+    let mut dial = Box::pin(database.dial(0, || {}));
+    while sockets_to(port) == 0 {
+        assert!(poll_immediate(dial.as_mut()).await.is_none());
+        tokio::task::yield_now().await;
+    }
+    drop(dial);
+    assert_eq!(sockets_to(port), 0, "nothing had to run for it to be closed");
 }
