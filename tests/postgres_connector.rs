@@ -160,7 +160,7 @@ async fn a_port_where_nobody_listens_and_a_missing_socket_are_refused() {
     let port = free_port();
     let absent: Postgres = format!("postgresql://u@127.0.0.1:{port}/d").parse().unwrap();
     let failure = refused(&absent).await;
-    assert_eq!((failure.fault, failure.code.as_deref()), (Fault::Refused, Some("111")), "{failure}");
+    assert_eq!((failure.fault, failure.code.as_deref()), (Fault::Refused, Some("errno 111")), "{failure}");
     let folder: Postgres = "host=/nowhere user=u".parse().unwrap();
     assert_eq!(refused(&folder).await.fault, Fault::Refused);
     let unknown: Postgres = "host=no-such-name.invalid user=u".parse().unwrap();
