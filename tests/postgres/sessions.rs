@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -95,9 +95,9 @@ async fn who_asked_first_is_served_first() {
     let server = Postgres::start().unwrap();
     let run = pool_at(&server, |policy| policy.max_size = 1);
     let lent = run.served().await;
-    let (order, served) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (order, served) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut waiters = JoinSet::new();
-    for place in 0..32_u64 {
+    for place in 0..32 {
         let (wait, order, served) = (run.get_within(SOON), order.clone(), served.clone());
         waiters.spawn(async move {
             let lease = wait.await.unwrap();
@@ -106,7 +106,7 @@ async fn who_asked_first_is_served_first() {
             }
             lease.batch_execute("select 1").await.unwrap();
         });
-        comes("the waiter is in the queue", async || (run.tally().1 == place as usize + 1).then_some(())).await;
+        comes("the waiter is in the queue", async || (run.tally().1 == place + 1).then_some(())).await;
     }
     drop(lent);
     while let Some(waiter) = waiters.join_next().await {
