@@ -45,13 +45,16 @@ impl fmt::Display for Error {
         match self.refusal {
             Refusal::Deadline => write!(f, "no session within {waited:.3} s")?,
             Refusal::Down => write!(f, "no session: the database is down and `on_down` is fail_fast")?,
-            Refusal::Held(_) => write!(f, "no session: dialing is stopped until a renewal")?,
+            Refusal::Held(_) => {
+                write!(f, "no session: dialing is stopped until the cause is mended and `renew` is called")?;
+            }
             Refusal::Full => write!(f, "no session: {} others wait already (`waiters_max`)", self.waiters)?,
             Refusal::Stopped => return write!(f, "no session: the pool is closed"),
         }
         match &self.cause {
             Some(cause) => {
-                write!(f, ": {} at {}; {} dials in this outage", cause.failure, cause.endpoint, self.dials)?;
+                let dials = if self.dials == 1 { "dial" } else { "dials" };
+                write!(f, ": {} at {}; {} {dials} in this outage", cause.failure, cause.endpoint, self.dials)?;
                 match self.next_dial_in {
                     Some(wait) => write!(f, ", the next in {:.3} s", wait.as_secs_f64()),
                     None => Ok(()),
@@ -61,6 +64,18 @@ impl fmt::Display for Error {
                 let (leased, size) = self.leased;
                 write!(f, ": {leased} of {size} sessions are lent, {} others wait", self.waiters)
             }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadline => f.write_str("its deadline passed"),
+            Self::Down => f.write_str("the database is down and `on_down` is fail_fast"),
+            Self::Held(fault) => write!(f, "dialing is stopped ({fault}) until `renew` is called"),
+            Self::Full => f.write_str("`waiters_max` others wait already"),
+            Self::Stopped => f.write_str("the pool is closed"),
         }
     }
 }

@@ -197,7 +197,9 @@ async fn acquire<C: Connect>(
 ) -> Result<Lease<C>, Error> {
     let asked = Instant::now();
     let now = shared.time(asked);
-    let deadline = now + Span::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    // The clock's reading was rounded down, so one more millisecond: no wait ends early.
+    let rounding = Span::from_millis(u64::from(!wait.is_zero()));
+    let deadline = now + Span::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)) + rounding;
     let answer = match shared.ask(now, deadline, acquired) {
         Ok(answer) => answer,
         Err((lease, answer)) => {

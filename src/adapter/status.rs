@@ -129,7 +129,7 @@ impl fmt::Display for Event {
             Kind::Lost(failure) => write!(f, "session lost: {failure}"),
             Kind::LeaseLost(lease, fault) => write!(f, "lease {} lost its session: {fault}", lease.0),
             Kind::Unproved(failure) => write!(f, "session not proved: {failure}"),
-            Kind::Refused(lease, refusal) => write!(f, "wait {} refused: {refusal:?}", lease.0),
+            Kind::Refused(lease, refusal) => write!(f, "wait {} ended without a session: {refusal}", lease.0),
             Kind::LeaseLong(lease, at) => write!(f, "lease {} held for long, acquired at {at}", lease.0),
             Kind::State(state) => write!(f, "state: {state}"),
         }

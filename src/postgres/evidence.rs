@@ -65,7 +65,11 @@ impl From<&DbError> for Observed {
 impl From<&io::Error> for Observed {
     fn from(error: &io::Error) -> Self {
         Self {
-            message: error.to_string(),
+            // The number is told as the code, once.
+            message: match error.raw_os_error() {
+                Some(errno) => error.to_string().trim_end_matches(&format!(" (os error {errno})")).to_owned(),
+                None => error.to_string(),
+            },
             errno: error.raw_os_error(),
             io_kind: Some(format!("{:?}", error.kind())),
             ..Self::default()

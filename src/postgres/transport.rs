@@ -1,11 +1,17 @@
 //! How a server is reached: names looked up, addresses tried, sockets tuned.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpStream, lookup_host},
-    task::JoinSet,
     time::timeout,
 };
 use tokio_postgres::config::Host;
@@ -21,11 +27,7 @@ use crate::{Fault, Phase, Rule, adapter::Failure};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Looks the endpoint up and connects to the first of its addresses that answers.
-pub(crate) async fn reach(
-    endpoint: &Endpoint,
-    transport: Transport,
-    rules: &Arc<[Rule]>,
-) -> Result<(Wire, Peer), Failure> {
+pub(crate) async fn reach(endpoint: &Endpoint, transport: Transport, rules: &[Rule]) -> Result<(Wire, Peer), Failure> {
     let addresses = match (&endpoint.host, endpoint.address) {
         #[cfg(unix)]
         (Host::Unix(folder), _) => {
@@ -69,38 +71,51 @@ async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
 }
 
 /// The next address starts when the one before has failed or has had its head start. Dropping the
-/// future ends all attempts.
-async fn race(addresses: Vec<SocketAddr>, transport: Transport, rules: &Arc<[Rule]>) -> Result<(Wire, Peer), Failure> {
+/// future ends all attempts at once: none is a task, which would be gone a moment later only.
+async fn race(addresses: Vec<SocketAddr>, transport: Transport, rules: &[Rule]) -> Result<(Wire, Peer), Failure> {
     let mut waiting = addresses.into_iter();
-    let mut attempts = JoinSet::new();
+    let mut attempts = Vec::new();
     let mut last = Failure::new(Fault::Unreachable, "no address to connect to");
     loop {
-        let more = match waiting.next() {
-            Some(address) => {
-                let rules = Arc::clone(rules);
-                attempts.spawn(async move {
-                    let peer = Peer::Tcp(address);
-                    (connect(&peer, transport, &rules).await, peer)
-                });
-                waiting.len() > 0
-            }
-            None => false,
-        };
-        let ended = if more {
-            match timeout(HEAD_START, attempts.join_next()).await {
+        if let Some(address) = waiting.next() {
+            attempts.push(Box::pin(async move {
+                let peer = Peer::Tcp(address);
+                connect(&peer, transport, rules).await.map(|wire| (wire, peer))
+            }));
+        } else if attempts.is_empty() {
+            return Err(last);
+        }
+        let ended = if waiting.len() > 0 {
+            match timeout(HEAD_START, first(&mut attempts)).await {
                 Ok(ended) => ended,
                 Err(_) => continue,
             }
         } else {
-            attempts.join_next().await
+            first(&mut attempts).await
         };
         match ended {
-            Some(Ok((Ok(wire), peer))) => return Ok((wire, peer)),
-            Some(Ok((Err(failure), _))) => last = failure,
-            Some(Err(broken)) => last = Failure::new(Fault::Unreachable, broken.to_string()),
-            None => return Err(last),
+            Ok(reached) => return Ok(reached),
+            Err(failure) => last = failure,
         }
     }
+}
+
+/// The outcome of the attempt that ends first, which is taken out. Safe to drop: the others go on.
+async fn first<F: Future + Unpin>(attempts: &mut Vec<F>) -> F::Output {
+    poll_fn(|cx| {
+        let ended = attempts.iter_mut().enumerate().find_map(|(index, attempt)| match Pin::new(attempt).poll(cx) {
+            Poll::Ready(outcome) => Some((index, outcome)),
+            Poll::Pending => None,
+        });
+        match ended {
+            Some((index, outcome)) => {
+                drop(attempts.swap_remove(index));
+                Poll::Ready(outcome)
+            }
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 fn tune(stream: &TcpStream, transport: Transport) -> io::Result<()> {

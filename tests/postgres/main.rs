@@ -2,20 +2,30 @@
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
 
+mod ambiguity;
 mod bouncer;
 mod closing;
 mod common;
 mod credentials;
 mod crew;
 mod crowd;
+mod dirty;
 mod endpoints;
 mod flapping;
 mod full;
+#[cfg(target_os = "linux")]
+mod keepalive;
 mod kills;
+mod language;
 mod refuse;
+mod runtimes;
 mod scene;
+mod secrets;
+mod sessions;
 mod silence;
 mod starting;
 mod stops;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "rustls")]
+mod tls;

@@ -77,14 +77,20 @@ impl Run {
         lease
     }
 
-    /// Waits until so many sessions are at rest and nothing else goes on: no lease, no waiter, no dial.
-    pub(crate) async fn rests_with(&self, sessions: u16) {
-        comes(&format!("{sessions} sessions at rest"), async || {
+    /// Waits until nothing goes on: no lease, no waiter, no dial. Returns how many sessions are at rest.
+    pub(crate) async fn rests(&self) -> u16 {
+        comes("a pool at rest", async || {
             let (tally, waiters) = self.tally();
             let busy = tally.leased + tally.probing + tally.dialing + tally.closing;
-            (busy == 0 && waiters == 0 && tally.online == sessions).then_some(())
+            (busy == 0 && waiters == 0).then_some(tally.online)
         })
-        .await;
+        .await
+    }
+
+    /// The same with so many sessions.
+    pub(crate) async fn rests_with(&self, sessions: u16) {
+        let what = format!("{sessions} sessions at rest");
+        comes(&what, async || (self.rests().await == sessions).then_some(())).await;
     }
 
     /// [`Run::ends_clean`], at the server too.

@@ -31,6 +31,7 @@ pub(crate) struct Builder {
     settings: String,
     hba: String,
     tls: bool,
+    language: Option<String>,
 }
 
 impl Builder {
@@ -52,6 +53,12 @@ impl Builder {
         self.setting("ssl", "on").setting("ssl_cert_file", "server.crt").setting("ssl_key_file", "server.key")
     }
 
+    /// The language of the server's messages, such as `zh_CN`. Its locale is made for this server alone.
+    pub(crate) fn language(mut self, name: &str) -> Self {
+        self.language = Some(name.to_owned());
+        self.setting("lc_messages", &format!("{name}.UTF-8"))
+    }
+
     pub(crate) fn start(self) -> Result<Postgres, Trouble> {
         let server = Postgres::prepare()?;
         let (template, data) = (template()?.path().join("data"), server.data());
@@ -62,9 +69,22 @@ impl Builder {
         if self.tls {
             certificates::make(&data)?;
         }
+        if let Some(language) = &self.language {
+            locale(&server, language)?;
+        }
         server.start_somewhere()?;
         Ok(server)
     }
+}
+
+fn locale(server: &Postgres, language: &str) -> Result<(), Trouble> {
+    let made = server.locales()?;
+    let place = made.join(format!("{language}.UTF-8"));
+    finish("localedef", &["-i", language, "-f", "UTF-8", text(&place)?], server.socket_dir(), "").map(drop).map_err(
+        |trouble| {
+            Trouble::new(format!("no locale {language}.UTF-8 for the server: apt-get install locales: {trouble}"))
+        },
+    )
 }
 
 /// A data directory with the roles and the database, made once in this process and copied for each server.

@@ -77,6 +77,14 @@ impl Postgres {
         self.home.path().join("data")
     }
 
+    /// Where the server looks for locales, if it is there; it is made by being asked for.
+    pub(super) fn locales(&self) -> Result<PathBuf, Trouble> {
+        let dir = self.home.path().join("locales");
+        fs::create_dir_all(&dir)?;
+        process::own(&dir)?;
+        Ok(dir)
+    }
+
     fn postmaster(&self) -> MutexGuard<'_, Option<Reaped>> {
         self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,6 +201,11 @@ impl Postgres {
         let log = OpenOptions::new().create(true).append(true).open(self.home.path().join("log"))?;
         let mut postgres = command("postgres", self.home.path())?;
         postgres.args(["-D", "data", "-p", &port.to_string(), "-k"]).arg(self.home.path());
+        let locales = self.home.path().join("locales");
+        if locales.is_dir() {
+            // locale(7): where glibc looks instead of the system's own archive.
+            postgres.env("LOCPATH", locales);
+        }
         let mut process = Reaped(postgres.stderr(log).spawn()?);
         let (lock, pid) = (self.data().join("postmaster.pid"), process.0.id().to_string());
         wait_until("PostgreSQL takes connections", LIMIT, || {

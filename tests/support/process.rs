@@ -209,6 +209,7 @@ fn find(program: &str) -> Result<PathBuf, Trouble> {
             let package = match program {
                 "pgbouncer" | "openssl" => program,
                 "timeout" => "coreutils",
+                "localedef" => "locales",
                 _ => "postgresql",
             };
             Trouble(format!("{program} is not installed: apt-get install {package}"))
