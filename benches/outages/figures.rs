@@ -178,7 +178,7 @@ impl fmt::Display for Figures {
         writeln!(f, "{slots} slots, stable_for {stable_for}, dial_deadline {dial_deadline}, w0 {w0}")?;
         writeln!(f, "pause: from the last worker served until nothing was on record and every session was stable")?;
         writeln!(f, "dials: started in the outage; limit: B2, or S2b for sessions that end")?;
-        writeln!(f, "peak: most dials in 100 ms until the first success")?;
+        writeln!(f, "peak: most dials in 100 ms until the first session")?;
         writeln!(f, "first: from the server's acceptance to the first worker served; limit: B1 + 0.1 s for the dial")?;
         writeln!(f, "last: from then to the last of the workers; never: workers that were not served")?;
         for row in &self.rows {

@@ -48,7 +48,7 @@ async fn a_wrong_password_is_tried_three_times_and_everybody_who_waits_is_told()
         .collect();
     for waiter in waiters {
         let error = waiter.await.unwrap().expect_err("a wrong password");
-        held(&error, Fault::Denied, &["password authentication failed", "28P01", &endpoint, "3 dials", "renewal"]);
+        held(&error, Fault::Denied, &["password authentication failed", "28P01", &endpoint, "3 dials", "renew"]);
         assert!(error.waited < scene.policy().acquire_deadline.into(), "told before the deadline: {error}");
         assert_eq!(error.next_dial_in, None);
     }

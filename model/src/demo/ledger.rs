@@ -15,6 +15,7 @@ pub const PEAK_WINDOW: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     dials: Vec<Instant>,
+    opened: Vec<Instant>,
     served: Vec<Served>,
     failed: Vec<(Fault, Instant)>,
     missed: u64,
@@ -48,7 +49,7 @@ pub struct Measured {
     /// Dials in `[began, accepts)`.
     pub dials_outage: usize,
     /// Most dials in any 100 ms (half-open), from the beginning of the fault up to the first
-    /// success after the server accepts: what follows a success is the ramp, not the outage.
+    /// session after the server accepts: what follows that is the ramp, not the outage.
     pub peak_dials_100ms: usize,
     /// Seconds from the server's acceptance to the first worker served; none when none was.
     pub first_success_s: Option<f64>,
@@ -86,6 +87,11 @@ impl Ledger {
         self.missed
     }
 
+    /// Notes that a dial has opened a session.
+    pub fn opened(&mut self, at: Instant) {
+        self.opened.push(at);
+    }
+
     /// Notes an error that a worker was told.
     pub fn failed(&mut self, fault: Fault, at: Instant) {
         self.failed.push((fault, at));
@@ -112,7 +118,9 @@ impl Ledger {
         let successes = first_successes(self.served.iter().filter(counts).map(|served| (served.worker, served.at)));
         let first = successes.values().min().copied();
         let last = successes.values().max().copied();
-        let until = first.unwrap_or(ended);
+        // The ramp begins with the first session, before any worker is done with it.
+        let opened = self.opened.iter().copied().filter(|at| (accepts..ended).contains(at)).min();
+        let until = opened.or(first).unwrap_or(ended);
         Measured {
             dials_outage: self.dials.iter().filter(|at| (began..accepts).contains(at)).count(),
             peak_dials_100ms: peak(self.dials.iter().copied().filter(|at| (began..until).contains(at)), PEAK_WINDOW),
@@ -200,7 +208,10 @@ mod tests {
             ledger.dialed(t(at));
         }
         assert_eq!(ledger.measure(&episode).peak_dials_100ms, 4);
-        ledger.served(1, t(1_205), t(1_205));
+        ledger.served(1, t(1_225), t(1_225));
+        assert_eq!(ledger.measure(&episode).peak_dials_100ms, 3);
+        // The first session was there before its worker was done with it.
+        ledger.opened(t(1_205));
         assert_eq!(ledger.measure(&episode).peak_dials_100ms, 2);
     }
 
