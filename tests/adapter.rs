@@ -12,6 +12,7 @@ use std::{
 use relink::{
     Fault, Policy, Role, Target, Work,
     adapter::{Connect, Death, Failure, Opened, Pool, State, Trace},
+    pool::Event,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -379,6 +380,22 @@ async fn a_dirty_session_is_cleaned_before_the_next_borrower_has_it() {
     let lease = pool.get().await.unwrap();
     assert_eq!(lease.work, Work::AtRest);
     assert_eq!(script.opened.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discarded_session_is_closed_and_starts_no_outage() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |policy| policy.min_idle = 0);
+    let lease = pool.get().await.unwrap();
+    lease.discard();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(script.open.load(Ordering::SeqCst), 0, "it is closed");
+    assert_eq!(pool.status().borrow().cause, None, "and nothing was lost");
+    let discards = trace.steps().iter().filter(|step| matches!(step.event, Event::Discarded { .. })).count();
+    assert_eq!(discards, 1);
+    let started = Instant::now();
+    drop(pool.get().await.unwrap());
+    assert!(started.elapsed() < Duration::from_millis(100), "nothing holds up the next dial");
 }
 
 #[tokio::test(start_paused = true)]

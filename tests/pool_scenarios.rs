@@ -60,8 +60,8 @@ fn a_session_cleaned_after_its_return_counts_against_the_size() {
         bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::InTransaction });
     }
     for slot in 0..2 {
-        if let Link::Probing { session, .. } = bench.pool.link(slot) {
-            bench.step(Event::Proved { slot, dial: session.dial });
+        if let Link::Probing { session, deadline: by, .. } = bench.pool.link(slot) {
+            bench.step(Event::Proved { slot, dial: session.dial, by });
         }
     }
     assert_eq!((bench.pool.tally().online, bench.pool.tally().closing), (1, 1));
@@ -133,10 +133,10 @@ fn a_pool_that_fails_fast_and_keeps_nothing_idle_still_ends_its_outage() {
 fn a_session_past_its_lifetime_is_not_lent() {
     let mut bench = Bench::new(1, |policy| {
         policy.max_size = 1;
-        policy.lifetime_max = Some(Span::from_millis(500));
+        policy.lifetime_max = Some(Span::from_secs(40));
     });
     bench.open(0);
-    bench.pass(500);
+    bench.pass(40_000);
     let granted = bench.ask(1);
     assert!(!granted.iter().any(|command| matches!(command, Command::Grant { .. })), "{granted:?}");
 }
@@ -147,9 +147,29 @@ fn a_session_that_has_just_answered_is_lent_even_if_none_may_be_older() {
     bench.open(0);
     bench.pass(1);
     bench.ask(1);
-    let Link::Probing { session, .. } = bench.pool.link(0) else { panic!("not asked: {:?}", bench.pool.link(0)) };
-    let granted = bench.step(Event::Proved { slot: 0, dial: session.dial });
+    let Link::Probing { session, deadline: by, .. } = bench.pool.link(0) else {
+        panic!("not asked: {:?}", bench.pool.link(0))
+    };
+    let granted = bench.step(Event::Proved { slot: 0, dial: session.dial, by });
     assert!(granted.contains(&Command::Grant { lease: LeaseId(1), slot: 0, dial: session.dial }));
+}
+
+#[test]
+fn a_discarded_session_is_closed_and_starts_no_outage() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    bench.ask(1);
+    bench.open(0);
+    let slot = bench.slot_of(1);
+    let dial = bench.pool.link(slot).dial().unwrap();
+    bench.step(Event::Worked { slot, lease: LeaseId(1), work: Work::Statement { durable: true } });
+    let stale = bench.step(Event::Discarded { slot, lease: LeaseId(2) });
+    assert_eq!(stale, [], "who has nothing can discard nothing");
+    let commands = bench.step(Event::Discarded { slot, lease: LeaseId(1) });
+    assert_eq!(commands, [Command::Link { slot, command: link::Command::Close(dial) }], "and nobody is told of a loss");
+    assert_eq!(bench.pool.pacer().outage_since(), None);
+    assert_eq!(bench.pool.pacer().online(), 0);
+    bench.step(Event::Gone { slot, dial });
+    assert!(!bench.dialing().is_empty(), "the place is free, and nothing holds up the next dial");
 }
 
 /// A pool, its clock, and its last commands.

@@ -54,10 +54,10 @@ impl<C: Connect> Lease<C> {
     /// Takes the session out of the pool for good: it is closed instead of being lent again.
     pub fn discard(mut self) {
         if let Some(granted) = self.granted.take() {
-            let Granted { slot, dial, kept, .. } = granted;
-            let fault = crate::Fault::Lost;
+            let Granted { lease, slot, kept, .. } = granted;
+            self.shared.feed(pool::Event::Discarded { slot, lease });
+            // Not before, or the session could be told to have ended by itself.
             drop(kept);
-            self.shared.feed(pool::Event::Lost { slot, dial, fault });
         }
     }
 

@@ -262,17 +262,27 @@ impl<C: Connect> Shared<C> {
         let mut core = self.lock();
         let Death { failure, work } = death;
         let fault = failure.fault;
-        if core.machine.link(slot).session().is_some_and(|session| session.dial == dial) {
+        let link = core.machine.link(slot);
+        if link.session().is_some_and(|session| session.dial == dial) {
             self.blame(&mut core, dial, failure, Kind::Lost);
+            if let Some(lease) = link.lease() {
+                self.step(&mut core, pool::Event::Worked { slot, lease: lease.id, work });
+            }
         }
-        self.step(&mut core, pool::Event::Worked { slot, dial, work });
         self.step(&mut core, pool::Event::Lost { slot, dial, fault });
         self.publish(&mut core);
         self.unlock(core);
     }
 
     /// A probe or a reset has an answer, and the client comes back.
-    pub(super) fn probed(self: &Arc<Self>, slot: u16, dial: DialId, kept: Kept<C>, answer: Result<(), Failure>) {
+    pub(super) fn probed(
+        self: &Arc<Self>,
+        slot: u16,
+        dial: DialId,
+        by: Time,
+        kept: Kept<C>,
+        answer: Result<(), Failure>,
+    ) {
         let mut core = self.lock();
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) && place.kept.is_none() => {
@@ -282,11 +292,11 @@ impl<C: Connect> Shared<C> {
             Some(_) | None => core.trash.push(kept),
         }
         let event = match answer {
-            Ok(()) => pool::Event::Proved { slot, dial },
+            Ok(()) => pool::Event::Proved { slot, dial, by },
             Err(failure) => {
                 let fault = failure.fault;
                 self.blame(&mut core, dial, failure, Kind::Unproved);
-                pool::Event::Unproved { slot, dial, fault }
+                pool::Event::Unproved { slot, dial, by, fault }
             }
         };
         self.step(&mut core, event);
@@ -388,12 +398,12 @@ impl<C: Connect> Shared<C> {
             }
             // Dropping the client ends the session gracefully; its task tells when it has ended.
             link::Command::Close(dial) if place.dial == Some(dial) => core.trash.extend(place.kept.take()),
-            link::Command::Probe(dial) | link::Command::Reset(dial) if place.dial == Some(dial) => {
+            link::Command::Probe { dial, by } | link::Command::Reset { dial, by } if place.dial == Some(dial) => {
                 let Some(kept) = place.kept.take() else { return };
-                let clean = matches!(command, link::Command::Reset(_));
+                let clean = matches!(command, link::Command::Reset { .. });
                 let shared = Arc::downgrade(self);
                 let connect = Arc::clone(&self.connect);
-                let task = self.runtime.spawn(session::probe(shared, connect, slot, dial, kept, clean));
+                let task = self.runtime.spawn(session::probe(shared, connect, slot, dial, by, kept, clean));
                 place.probe = Some(task.abort_handle());
             }
             link::Command::Warn(lease) => {
@@ -403,9 +413,9 @@ impl<C: Connect> Shared<C> {
             }
             // The driver tells the machine of a statement only when its session ends or comes back, so
             // no link is ever suspected, and there is nothing to ask.
-            link::Command::Ask(_) => {}
+            link::Command::Ask { .. } => {}
             link::Command::Abort(_) | link::Command::Close(_) => {}
-            link::Command::Probe(_) | link::Command::Reset(_) => {}
+            link::Command::Probe { .. } | link::Command::Reset { .. } => {}
         }
     }
 

@@ -1,10 +1,16 @@
 //! The life of one connection.
 //!
 //! Idle → waiting for the pacer → dialing → online ⇄ leased → … Every answer carries the name of the
-//! dial or the lease that it answers, and identity, not timing, decides what is stale: a late success
-//! is closed, never adopted; a late return, proof or loss changes nothing. Each state has at most one
-//! timeout, [`Link::timeout`], which follows from the state and the policy: entering a state arms it,
-//! leaving drops it.
+//! dial, the lease or the question that it answers, and identity, not timing, decides what is stale: a
+//! late success is closed, never adopted; a late return, proof or loss changes nothing. Each state has
+//! at most one timeout, [`Link::timeout`], which follows from the state and the policy: entering a
+//! state arms it, leaving drops it.
+//!
+//! A question, be it a probe, a reset or one to the server, is named by its session and by the time by
+//! which it must be answered, `by`: the deadline of the state that asks. One is open at a time. Each
+//! about a borrower's statement has a later deadline than the one before, and a probe or reset is
+//! followed by another only once it was answered: no late answer can be taken for that of another
+//! question. One given twice can, if both deadlines fall on the same millisecond.
 
 use super::{fault::Fault, pacer::DialId, policy::Checked, time::Time};
 
@@ -198,8 +204,8 @@ pub enum Event {
     },
     /// What the borrower's session is doing was observed.
     Worked {
-        /// The session.
-        dial: DialId,
+        /// The lease.
+        lease: LeaseId,
         /// What it is doing.
         work: Work,
     },
@@ -219,21 +225,29 @@ pub enum Event {
     Proved {
         /// The session.
         dial: DialId,
+        /// Which question this answers.
+        by: Time,
     },
     /// The session answered wrongly, or not at all.
     Unproved {
         /// The session.
         dial: DialId,
+        /// Which question this answers.
+        by: Time,
     },
     /// The server was asked about the session and knows it to be at work.
     FoundAlive {
         /// The session.
         dial: DialId,
+        /// Which question this answers.
+        by: Time,
     },
     /// The server was asked about the session and knows it to be gone, or idle.
     FoundDead {
         /// The session.
         dial: DialId,
+        /// Which question this answers.
+        by: Time,
     },
     /// The session ended.
     Lost {
@@ -265,11 +279,26 @@ pub enum Command {
     /// End it gracefully, then report [`Event::Gone`].
     Close(DialId),
     /// Ask the session for its role: [`Event::Proved`] or [`Event::Unproved`].
-    Probe(DialId),
+    Probe {
+        /// The session.
+        dial: DialId,
+        /// When an answer is too late; it names the question.
+        by: Time,
+    },
     /// Bring the session to a clean state: [`Event::Proved`] or [`Event::Unproved`].
-    Reset(DialId),
+    Reset {
+        /// The session.
+        dial: DialId,
+        /// When an answer is too late; it names the question.
+        by: Time,
+    },
     /// Ask the server about the session: [`Event::FoundAlive`] or [`Event::FoundDead`].
-    Ask(DialId),
+    Ask {
+        /// The session.
+        dial: DialId,
+        /// When an answer is too late; it names the question.
+        by: Time,
+    },
     /// A lease has been held for longer than `lease_warn`.
     Warn(LeaseId),
 }
@@ -362,7 +391,8 @@ impl Link {
                 (Leased { session, lease: Lease { id: lease, work: Work::AtRest, warn_at, heard_at: now } }, None)
             }
             Doubted { topology } => {
-                (Probing { session, deadline: now + policy.probe_deadline, topology }, Some(Probe(dial)))
+                let by = now + policy.probe_deadline;
+                (Probing { session, deadline: by, topology }, Some(Probe { dial, by }))
             }
             Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
             Unwanted | Retired | Stopped { .. } => closing(policy, now, Close(dial), dial),
@@ -378,17 +408,13 @@ impl Link {
         let dial = session.dial;
         match event {
             Returned { lease: id, work } if id == lease.id => returned(session, work, policy, now),
-            Worked { dial: answered, work } if answered == dial => {
+            Worked { lease: id, work } if id == lease.id => {
                 (Leased { session, lease: Lease { work, heard_at: now, ..lease } }, None)
             }
-            FoundAlive { dial: answered } if answered == dial => {
+            FoundAlive { dial: answered, by } if self.asks(answered, by) => {
                 (Leased { session, lease: Lease { heard_at: now, ..lease } }, None)
             }
-            FoundDead { dial: answered } if answered == dial => match self {
-                Suspected { .. } => closing(policy, now, Abort(dial), dial),
-                Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } | Leased { .. } => (self, None),
-                Draining { .. } | Probing { .. } | Closing { .. } | Closed => (self, None),
-            },
+            FoundDead { dial: answered, by } if self.asks(answered, by) => closing(policy, now, Abort(dial), dial),
             Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
             Retired => (Draining { session, lease, deadline: Time::NEVER }, None),
             Stopped { deadline } => (Draining { session, lease, deadline }, None),
@@ -413,7 +439,7 @@ impl Link {
         let dial = session.dial;
         match event {
             Returned { lease: id, .. } if id == lease.id => closing(policy, now, Close(dial), dial),
-            Worked { dial: answered, work } if answered == dial => {
+            Worked { lease: id, work } if id == lease.id => {
                 (Draining { session, lease: Lease { work, heard_at: now, ..lease }, deadline }, None)
             }
             Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
@@ -430,12 +456,11 @@ impl Link {
     fn step_probing(self, session: Session, topology: u32, policy: &Checked, now: Time, event: Event) -> Next {
         let dial = session.dial;
         match event {
-            Proved { dial: answered } if answered == dial => {
+            Proved { dial: answered, by } if self.asks(answered, by) => {
                 (Online { session: Session { topology, ..session }, since: now, proved: true }, None)
             }
-            Unproved { dial: answered } | Lost { dial: answered } if answered == dial => {
-                closing(policy, now, Close(dial), dial)
-            }
+            Unproved { dial: answered, by } if self.asks(answered, by) => closing(policy, now, Close(dial), dial),
+            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
             Unwanted | Retired | Stopped { .. } => closing(policy, now, Close(dial), dial),
             Elapsed if self.timeout(policy) <= now => closing(policy, now, Abort(dial), dial),
             Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
@@ -480,6 +505,19 @@ impl Link {
         }
     }
 
+    /// The name of the question that is open, beside its session: the time by which it must be answered.
+    pub const fn question(&self) -> Option<Time> {
+        match *self {
+            Suspected { deadline, .. } | Probing { deadline, .. } => Some(deadline),
+            Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => None,
+            Leased { .. } | Draining { .. } | Closing { .. } | Closed => None,
+        }
+    }
+
+    fn asks(&self, dial: DialId, by: Time) -> bool {
+        self.dial() == Some(dial) && self.question() == Some(by)
+    }
+
     /// The dial or session that this link owns, whatever state it is in.
     pub const fn dial(&self) -> Option<DialId> {
         match *self {
@@ -511,7 +549,8 @@ fn returned(session: Session, work: Work, policy: &Checked, now: Time) -> Next {
         Work::AtRest if session.retire_at <= now => closing(policy, now, Close(dial), dial),
         Work::AtRest => (Online { session, since: now, proved: false }, None),
         Work::InTransaction | Work::Statement { .. } => {
-            (Probing { session, deadline: now + policy.reset_deadline, topology: session.topology }, Some(Reset(dial)))
+            let by = now + policy.reset_deadline;
+            (Probing { session, deadline: by, topology: session.topology }, Some(Reset { dial, by }))
         }
     }
 }
@@ -527,13 +566,12 @@ fn impatient_at(lease: Lease, policy: &Checked) -> Time {
 /// The timeout of a lease: a statement is asked about, twice before it is given up; a long lease is reported.
 fn overdue(link: Link, session: Session, lease: Lease, policy: &Checked, now: Time) -> Next {
     let dial = session.dial;
-    let deadline = now + policy.question_deadline;
+    let by = now + policy.question_deadline;
+    let suspected = |again| (Suspected { session, lease, deadline: by, again }, Some(Ask { dial, by }));
     match link {
         Suspected { again: true, .. } => closing(policy, now, Abort(dial), dial),
-        Suspected { again: false, .. } => (Suspected { session, lease, deadline, again: true }, Some(Ask(dial))),
-        Leased { .. } if impatient_at(lease, policy) <= now => {
-            (Suspected { session, lease, deadline, again: false }, Some(Ask(dial)))
-        }
+        Suspected { again: false, .. } => suspected(true),
+        Leased { .. } if impatient_at(lease, policy) <= now => suspected(false),
         Leased { .. } => (Leased { session, lease: Lease { warn_at: Time::NEVER, ..lease } }, Some(Warn(lease.id))),
         Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => (link, None),
         Draining { .. } | Probing { .. } | Closing { .. } | Closed => (link, None),

@@ -36,6 +36,13 @@ pub enum Event {
         /// How the session was left.
         work: Work,
     },
+    /// A borrower gave a session back that shall be closed instead of being lent again.
+    Discarded {
+        /// The link.
+        slot: u16,
+        /// The lease that ended.
+        lease: LeaseId,
+    },
     /// The transport of a dial is up.
     Accepted {
         /// The link.
@@ -65,6 +72,8 @@ pub enum Event {
         slot: u16,
         /// The session.
         dial: DialId,
+        /// Which question this answers; see [`link::Command`].
+        by: Time,
     },
     /// A session answered wrongly, or could not be cleaned.
     Unproved {
@@ -72,6 +81,8 @@ pub enum Event {
         slot: u16,
         /// The session.
         dial: DialId,
+        /// Which question this answers; see [`link::Command`].
+        by: Time,
         /// What was wrong.
         fault: Fault,
     },
@@ -79,8 +90,8 @@ pub enum Event {
     Worked {
         /// The link.
         slot: u16,
-        /// The session.
-        dial: DialId,
+        /// The lease.
+        lease: LeaseId,
         /// What it is doing.
         work: Work,
     },
@@ -90,6 +101,8 @@ pub enum Event {
         slot: u16,
         /// The session.
         dial: DialId,
+        /// Which question this answers; see [`link::Command`].
+        by: Time,
     },
     /// The server was asked about a session and knows it to be gone, or idle.
     FoundDead {
@@ -97,6 +110,8 @@ pub enum Event {
         slot: u16,
         /// The session.
         dial: DialId,
+        /// Which question this answers; see [`link::Command`].
+        by: Time,
     },
     /// A session ended.
     Lost {
@@ -284,6 +299,9 @@ impl Turn<'_> {
 
 impl Pool {
     /// A pool that has dialed nothing yet. `endpoints` is 1 ..= 8.
+    ///
+    /// It has no timer armed and wants nothing: what the policy wants, `min_idle`, follows from the first
+    /// step. So a driver feeds one event at once, such as [`Event::Resumed`], which means nothing else.
     pub fn new(policy: &Checked, endpoints: u8) -> Self {
         let pacer = Pacer::new(endpoints);
         // A hedged dial needs a place of its own: one for each endpoint after the first.
@@ -334,19 +352,22 @@ impl Pool {
             Event::Returned { slot, lease, work } => {
                 self.pass(turn_ref, slot, link::Event::Returned { lease, work }, None);
             }
+            Event::Discarded { slot, lease } => self.discarded(turn_ref, slot, lease),
             Event::Accepted { slot, dial } => self.pass(turn_ref, slot, link::Event::Accepted { dial }, None),
             Event::Dialed { slot, dial } => self.dialed(turn_ref, slot, dial),
             Event::DialFailed { slot, dial, fault } => {
                 self.pass(turn_ref, slot, link::Event::DialFailed { dial }, Some(fault));
             }
-            Event::Proved { slot, dial } => self.pass(turn_ref, slot, link::Event::Proved { dial }, None),
-            Event::Unproved { slot, dial, fault } => {
-                self.pass(turn_ref, slot, link::Event::Unproved { dial }, Some(fault));
+            Event::Proved { slot, dial, by } => self.pass(turn_ref, slot, link::Event::Proved { dial, by }, None),
+            Event::Unproved { slot, dial, by, fault } => {
+                self.pass(turn_ref, slot, link::Event::Unproved { dial, by }, Some(fault));
             }
-            Event::Worked { slot, dial, work } => self.pass(turn_ref, slot, link::Event::Worked { dial, work }, None),
-            Event::FoundAlive { slot, dial } => self.pass(turn_ref, slot, link::Event::FoundAlive { dial }, None),
-            Event::FoundDead { slot, dial } => {
-                self.pass(turn_ref, slot, link::Event::FoundDead { dial }, Some(Fault::TimedOut));
+            Event::Worked { slot, lease, work } => self.pass(turn_ref, slot, link::Event::Worked { lease, work }, None),
+            Event::FoundAlive { slot, dial, by } => {
+                self.pass(turn_ref, slot, link::Event::FoundAlive { dial, by }, None);
+            }
+            Event::FoundDead { slot, dial, by } => {
+                self.pass(turn_ref, slot, link::Event::FoundDead { dial, by }, Some(Fault::TimedOut));
             }
             Event::Lost { slot, dial, fault } => self.pass(turn_ref, slot, link::Event::Lost { dial }, Some(fault)),
             Event::Gone { slot, dial } => self.pass(turn_ref, slot, link::Event::Gone { dial }, None),
@@ -379,6 +400,14 @@ impl Pool {
             return turn.out.push(Command::Refuse { lease, refusal });
         }
         turn.wake_at(deadline);
+    }
+
+    /// The session is retired, which its borrower may outlive, and then given back.
+    fn discarded(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId) {
+        if self.link(slot).lease().is_some_and(|held| held.id == lease) {
+            self.pass(turn, slot, link::Event::Retired, None);
+            self.pass(turn, slot, link::Event::Returned { lease, work: Work::AtRest }, None);
+        }
     }
 
     fn dialed(&mut self, turn: &mut Turn<'_>, slot: u16, dial: DialId) {

@@ -49,19 +49,21 @@ impl Harness {
             let link = self.pool.link(slot);
             link.dial() != Some(dial) || !fits(&link)
         };
+        let asked = |slot: u16, by: Time| self.pool.link(slot).question() == Some(by);
         match event {
-            Event::Returned { slot, lease, .. } => self.pool.link(slot).lease().is_none_or(|held| held.id != lease),
+            Event::Returned { slot, lease, .. }
+            | Event::Worked { slot, lease, .. }
+            | Event::Discarded { slot, lease } => self.pool.link(slot).lease().is_none_or(|held| held.id != lease),
             Event::Accepted { slot, dial } => is(slot, dial, |link| matches!(link, Link::Dialing { .. })),
             Event::Dialed { slot, dial } | Event::DialFailed { slot, dial, .. } => {
                 is(slot, dial, |link| matches!(link, Link::Dialing { .. } | Link::Closing { opened: false, .. }))
             }
-            Event::Proved { slot, dial } | Event::Unproved { slot, dial, .. } => {
-                is(slot, dial, |link| matches!(link, Link::Probing { .. }))
+            Event::Proved { slot, dial, by } | Event::Unproved { slot, dial, by, .. } => {
+                !asked(slot, by) || is(slot, dial, |link| matches!(link, Link::Probing { .. }))
             }
-            Event::Worked { slot, dial, .. } | Event::FoundAlive { slot, dial } => is(slot, dial, |link| {
-                matches!(link, Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. })
-            }),
-            Event::FoundDead { slot, dial } => is(slot, dial, |link| matches!(link, Link::Suspected { .. })),
+            Event::FoundAlive { slot, dial, by } | Event::FoundDead { slot, dial, by } => {
+                !asked(slot, by) || is(slot, dial, |link| matches!(link, Link::Suspected { .. }))
+            }
             Event::Lost { slot, dial, .. } => is(slot, dial, |link| link.session().is_some()),
             Event::Gone { slot, dial } => is(slot, dial, |link| matches!(link, Link::Closing { .. })),
             Event::Asked { .. } | Event::GaveUp { .. } | Event::Demoted | Event::Renewed | Event::Resized { .. } => {
@@ -149,8 +151,10 @@ impl Harness {
                 self.owed.retain(|(owed, _, other)| *other != dial || keeps(*owed));
                 self.owed.push((Owed::End, slot, dial));
             }
-            LinkCommand::Probe(dial) | LinkCommand::Reset(dial) => self.owed.push((Owed::Probe, slot, dial)),
-            LinkCommand::Ask(dial) => self.owed.push((Owed::Question, slot, dial)),
+            LinkCommand::Probe { dial, by } | LinkCommand::Reset { dial, by } => {
+                self.owed.push((Owed::Probe(by), slot, dial));
+            }
+            LinkCommand::Ask { dial, by } => self.owed.push((Owed::Question(by), slot, dial)),
             LinkCommand::Warn(lease) => assert!(self.leases.contains_key(&lease), "warned of a lease that is over"),
         }
     }

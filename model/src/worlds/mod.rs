@@ -11,9 +11,9 @@
 //!
 //! Assumed: the driver tells of a due timer before time passes on (a lag of nothing, in ticks of a
 //! millisecond), carries out every order, and gives each answer under the name it belongs to. Answers may come at any
-//! time, after they are of use, or never; duplicates and answers to what is forgotten are played in every state (S6). A
-//! question about a statement is dropped when that statement is answered. Chance is an adversary: it takes every
-//! outcome of every draw.
+//! time, after they are of use, or never; duplicates, answers to earlier questions and to what is forgotten, and words
+//! of those who are no borrowers any more are played in every state (S6). Chance is an adversary: it takes every outcome
+//! of every draw.
 //!
 //! Not covered: more than two places or endpoints, lifetimes, idle retirement and long-lease reports, askers, clocks
 //! that jump, real policies (the windows here are a few milliseconds), and anything that must happen *eventually*.
