@@ -8,8 +8,16 @@ use backon::BackoffBuilder;
 use criterion::{Criterion, criterion_group, criterion_main};
 use relink::{
     Backoff, Checked, DialId, Fault, LeaseId, Policy, Span, Time, Work,
-    link::{self, Link},
-    pacer::{self, Pacer},
+    link::{
+        self,
+        Event::{Lent, Returned},
+        Link,
+    },
+    pacer::{
+        self,
+        Event::{Failed, Requested},
+        Pacer,
+    },
 };
 
 fn policy(backoff: Backoff) -> Checked {
@@ -18,15 +26,19 @@ fn policy(backoff: Backoff) -> Checked {
     policy.check().expect("a valid policy")
 }
 
-/// The cheapest generator and the cheapest integer full jitter that anybody could write.
-fn floor(state: &mut u64, rung: &mut u64) -> u64 {
+/// The source of chance of everything here that does not bring its own: SplitMix64.
+fn word(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^= z >> 31;
-    *rung = (*rung * 2).min(30_000);
-    ((u128::from(z) * (u128::from(*rung) + 1)) >> 64) as u64
+    z ^ (z >> 31)
+}
+
+/// The cheapest full jitter that anybody could write: `U[0, min(cap, base·2ⁿ)]` in whole milliseconds.
+fn floor(rung: &mut u64, cap: u64, chance: u64) -> u64 {
+    *rung = (*rung * 2).min(cap);
+    ((u128::from(chance) * (u128::from(*rung) + 1)) >> 64) as u64
 }
 
 fn steps(c: &mut Criterion) {
@@ -38,30 +50,35 @@ fn steps(c: &mut Criterion) {
     let (online, _) = online.step(&policy, Time::ZERO, link::Event::Granted { dial, deadline, topology: 0 });
     let dialed = link::Event::Dialed { dial, stable_at: Time::ZERO, retire_at: Time::NEVER };
     let (online, _) = online.step(&policy, Time::ZERO, dialed);
-    group.bench_function("link: lend and return", |b| {
+    // The machine stays where it is, as in a pool: what is measured is the step and its way in and out.
+    group.bench_function("link: lend or return", |b| {
         let mut link = online;
         let mut now = 0_u64;
+        let lease = LeaseId(1);
         b.iter(|| {
             now += 1;
-            let at = Time::from_millis(now);
-            let lease = LeaseId(now);
-            (link, _) = black_box(link).step(&policy, at, black_box(link::Event::Lent { lease }));
-            (link, _) =
-                black_box(link).step(&policy, at, black_box(link::Event::Returned { lease, work: Work::AtRest }));
+            let lend = now.is_multiple_of(2);
+            let event = if lend { Lent { lease } } else { Returned { lease, work: Work::AtRest } };
+            let place = black_box(&mut link);
+            let (next, command) = place.step(&policy, Time::from_millis(now), event);
+            *place = next;
+            command
         });
     });
-    group.bench_function("pacer: request and failure, one endpoint", |b| {
+    group.bench_function("pacer: request or failure, one endpoint", |b| {
         let mut pacer = Pacer::new(1);
-        let mut now = 0_u64;
+        let (mut now, mut state) = (0_u64, 1_u64);
+        let mut event = Requested { endpoint: 0 };
         b.iter(|| {
             now += 60_000;
-            let at = Time::from_millis(now);
-            let command;
-            (pacer, command) =
-                black_box(pacer).step(&policy, at, black_box(pacer::Event::Requested { endpoint: 0 }), 0);
-            let Some(pacer::Command::Dial { dial, .. }) = command else { return };
-            let failed = pacer::Event::Failed { dial, fault: Fault::Refused };
-            (pacer, _) = black_box(pacer).step(&policy, at, black_box(failed), now.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let place = black_box(&mut pacer);
+            let (next, command) = place.step(&policy, Time::from_millis(now), event, word(&mut state));
+            *place = next;
+            event = match command {
+                Some(pacer::Command::Dial { dial, .. }) => Failed { dial, fault: Fault::Refused },
+                None => Requested { endpoint: 0 },
+            };
+            command
         });
     });
     group.finish();
@@ -69,9 +86,9 @@ fn steps(c: &mut Criterion) {
 
 fn delays(c: &mut Criterion) {
     let mut group = c.benchmark_group("delay");
-    group.bench_function("integer floor", |b| {
-        let (mut state, mut rung) = (1, 100);
-        b.iter(|| floor(&mut state, &mut rung));
+    group.bench_function("integer floor: full jitter", |b| {
+        let (mut state, mut rung, cap) = (1, 50, black_box(30_000));
+        b.iter(|| floor(black_box(&mut rung), cap, word(&mut state)));
     });
     let (base, cap) = (Span::from_millis(100), Span::from_secs(30));
     let kinds = [
@@ -87,10 +104,7 @@ fn delays(c: &mut Criterion) {
         group.bench_function(format!("relink: {name}"), |b| {
             let mut delays = pacer::Delays::new();
             let mut state = 1_u64;
-            b.iter(|| {
-                state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                delays.next(&policy, Span::from_secs(10), black_box(state))
-            });
+            b.iter(|| black_box(&mut delays).next(&policy, Span::from_secs(10), word(&mut state)));
         });
     }
     group.bench_function("backon: exponential with jitter", |b| {

@@ -11,7 +11,8 @@ use crate::{DialId, LeaseId, core::pool};
 
 /// A client on its way between the pool and borrowers, with the place where its end is told.
 pub(super) struct Kept<C: Connect> {
-    pub(super) client: C::Client,
+    /// Boxed, because a client is hundreds of bytes and passes through many hands.
+    pub(super) client: Box<C::Client>,
     pub(super) death: Arc<OnceLock<Death>>,
 }
 

@@ -196,8 +196,9 @@ async fn acquire<C: Connect>(
     acquired: &'static Location<'static>,
 ) -> Result<Lease<C>, Error> {
     let asked = Instant::now();
-    let deadline = shared.now() + Span::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    let answer = match shared.ask(deadline, acquired) {
+    let now = shared.time(asked);
+    let deadline = now + Span::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    let answer = match shared.ask(now, deadline, acquired) {
         Ok(answer) => answer,
         Err((lease, answer)) => {
             let mut wait = Wait { shared: Arc::clone(&shared), lease, answer, over: false };

@@ -132,7 +132,14 @@ impl<C: Connect> Shared<C> {
 
     /// Milliseconds since the pool was built.
     pub(super) fn now(&self) -> Time {
-        Time::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.time(Instant::now())
+    }
+
+    /// An instant as the machines count it.
+    pub(super) fn time(&self, at: Instant) -> Time {
+        let since = at.saturating_duration_since(self.origin);
+        // Cheaper than the whole in 128 bits, and the same.
+        Time::from_millis(since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis())))
     }
 
     /// The instant of a machine's time; `None` for one that does not come.
@@ -158,6 +165,9 @@ impl<C: Connect> Shared<C> {
 
     /// What was thrown away is dropped only after the lock: a client's drop is not relink's code.
     fn unlock(&self, mut core: MutexGuard<'_, Core<C>>) {
+        if core.trash.is_empty() {
+            return;
+        }
         let trash = mem::take(&mut core.trash);
         drop(core);
         drop(trash);
@@ -166,6 +176,7 @@ impl<C: Connect> Shared<C> {
     /// Asks for a session: at once, or by the answer that comes later.
     pub(super) fn ask(
         self: &Arc<Self>,
+        now: Time,
         deadline: Time,
         acquired: &'static Location<'static>,
     ) -> Result<Result<Granted<C>, Refusal>, (LeaseId, oneshot::Receiver<Result<Granted<C>, Refusal>>)> {
@@ -173,7 +184,7 @@ impl<C: Connect> Shared<C> {
         let lease = LeaseId(core.leases);
         core.leases += 1;
         core.asking = Some((lease, acquired));
-        self.step(&mut core, pool::Event::Asked { lease, deadline });
+        self.step_at(&mut core, now, pool::Event::Asked { lease, deadline });
         core.asking = None;
         let answer = core.answer.take();
         let result = answer.ok_or_else(|| {
@@ -181,7 +192,9 @@ impl<C: Connect> Shared<C> {
             core.waiting.push_back(Waiter { lease, answer: sender, acquired });
             (lease, receiver)
         });
-        if core.machine.tally().waiting > 0 || result.is_err() {
+        // Only a dial that is wanted, under way or to be hedged can change what is shown.
+        let tally = core.machine.tally();
+        if tally.waiting > 0 || tally.dialing > 0 {
             self.publish(&mut core);
         }
         self.unlock(core);
@@ -236,7 +249,7 @@ impl<C: Connect> Shared<C> {
     /// A dial opened a session.
     pub(super) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, client: C::Client, death: Arc<OnceLock<Death>>) {
         let mut core = self.lock();
-        let kept = Kept { client, death };
+        let kept = Kept { client: Box::new(client), death };
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) => place.kept = Some(kept),
             Some(_) | None => core.trash.push(kept),
@@ -336,9 +349,13 @@ impl<C: Connect> Shared<C> {
 
     /// One step of the machine, its commands, and whatever followed from carrying them out.
     pub(super) fn step(self: &Arc<Self>, core: &mut Core<C>, event: pool::Event) {
+        self.step_at(core, self.now(), event);
+    }
+
+    /// The same for who has just read the clock.
+    fn step_at(self: &Arc<Self>, core: &mut Core<C>, now: Time, event: pool::Event) {
         let mut next = Some(event);
         while let Some(event) = next {
-            let now = self.now();
             if event == pool::Event::Elapsed {
                 self.blame_overdue(core, now);
             }

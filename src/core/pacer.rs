@@ -219,18 +219,25 @@ impl Pacer {
     /// The transition function.
     #[must_use]
     #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
+    #[inline]
     pub fn step(self, policy: &Checked, now: Time, event: Event, chance: u64) -> (Self, Option<Command>) {
-        let mut next = self.at(now);
-        let command = match event {
-            Event::Requested { endpoint } => next.requested(policy, endpoint, chance),
-            Event::Dialed { dial } => next.dialed(policy, dial, chance),
-            Event::Failed { dial, fault } => next.failed(policy, dial, fault, chance),
-            Event::Abandoned { dial } => next.abandoned(policy, dial, chance),
-            Event::Lost { endpoint, unstable } => next.lost(policy, endpoint, unstable, chance),
-            Event::Retired { endpoint } => next.retired(endpoint),
-            Event::Renewed => next.renewed(policy),
-        };
+        let mut next = self;
+        let command = next.apply(policy, now, event, chance);
         (next, command)
+    }
+
+    /// [`Pacer::step`] in place: for a pool, copying its pacer would cost more than the step.
+    pub(crate) fn apply(&mut self, policy: &Checked, now: Time, event: Event, chance: u64) -> Option<Command> {
+        self.advance(now);
+        match event {
+            Event::Requested { endpoint } => self.requested(policy, endpoint, chance),
+            Event::Dialed { dial } => self.dialed(policy, dial, chance),
+            Event::Failed { dial, fault } => self.failed(policy, dial, fault, chance),
+            Event::Abandoned { dial } => self.abandoned(policy, dial, chance),
+            Event::Lost { endpoint, unstable } => self.lost(policy, endpoint, unstable, chance),
+            Event::Retired { endpoint } => self.retired(endpoint),
+            Event::Renewed => self.renewed(policy),
+        }
     }
 
     /// The same pacer at `now`: time has passed, and an outage that has settled is forgotten.

@@ -496,7 +496,7 @@ impl Pool {
         }
         while let Some(&waiter) = self.waiters.front() {
             let Some(&slot) = self.free.last() else { return };
-            let Link::Online { session, since, proved } = self.link(slot) else { return };
+            let Some(&Link::Online { session, since, proved }) = self.links.get(usize::from(slot)) else { return };
             if session.retire_at <= turn.now {
                 self.pass(turn, slot, link::Event::Retired, None);
                 continue;
@@ -631,7 +631,9 @@ impl Pool {
     /// Gives an event to a link, and to the pacer what it means for the endpoint.
     fn pass(&mut self, turn: &mut Turn<'_>, slot: u16, event: link::Event, fault: Option<Fault>) {
         let before = self.link(slot);
-        let (after, command) = before.step(turn.policy, turn.now, event);
+        // Looked at where they are: links are large enough for each copy to be felt.
+        let (ref after, command) = before.step(turn.policy, turn.now, event);
+        let before = &before;
         self.put(slot, before, after);
         turn.wake_at(after.timeout(turn.policy));
         if let Some(command) = command {
@@ -651,28 +653,26 @@ impl Pool {
         if let Some(event) = meaning(before, after, event, fault, turn.now) {
             self.pace(turn, event);
         }
-        if self.stopping && after == Link::Idle {
+        if self.stopping && *after == Link::Idle {
             self.pass(turn, slot, link::Event::Stopped { deadline: turn.now }, None);
         }
     }
 
-    fn is_demotion(&self, before: Link) -> bool {
+    fn is_demotion(&self, before: &Link) -> bool {
         let endpoint = before.dial().map_or(0, DialId::endpoint);
         before.session().is_some() || self.pacer.online_at(endpoint) > 0
     }
 
     fn pace(&mut self, turn: &Turn<'_>, event: pacer::Event) -> Option<pacer::Command> {
-        let (pacer, command) = self.pacer.step(turn.policy, turn.now, event, turn.chance);
-        self.pacer = pacer;
-        command
+        self.pacer.apply(turn.policy, turn.now, event, turn.chance)
     }
 
-    fn put(&mut self, slot: u16, before: Link, after: Link) {
+    fn put(&mut self, slot: u16, before: &Link, after: &Link) {
         let Some(place) = self.links.get_mut(usize::from(slot)) else { return };
-        *place = after;
-        let count = self.tally.of(&before);
+        *place = *after;
+        let count = self.tally.of(before);
         *count = count.saturating_sub(1);
-        let count = self.tally.of(&after);
+        let count = self.tally.of(after);
         *count = count.saturating_add(1);
         match (matches!(before, Link::Online { .. }), matches!(after, Link::Online { .. })) {
             (true, false) if self.free.last() == Some(&slot) => {
@@ -786,7 +786,7 @@ impl Pool {
 }
 
 /// The fault that a link's own deadline declares.
-fn declared(before: Link, event: link::Event) -> Option<Fault> {
+fn declared(before: &Link, event: link::Event) -> Option<Fault> {
     match (before, event) {
         (Link::Dialing { accepted: true, .. }, link::Event::Elapsed) => Some(Fault::TimedOut),
         (Link::Dialing { accepted: false, .. }, link::Event::Elapsed) => Some(Fault::Unreachable),
@@ -795,7 +795,7 @@ fn declared(before: Link, event: link::Event) -> Option<Fault> {
 }
 
 /// Whether a session was lost, rather than closed on purpose.
-fn is_loss(before: Link, after: Link, event: link::Event) -> bool {
+fn is_loss(before: &Link, after: &Link, event: link::Event) -> bool {
     let overdue = matches!(before, Link::Suspected { .. } | Link::Probing { .. });
     let ended = match event {
         link::Event::Lost { .. } | link::Event::FoundDead { .. } | link::Event::Unproved { .. } => true,
@@ -806,14 +806,14 @@ fn is_loss(before: Link, after: Link, event: link::Event) -> bool {
 }
 
 /// What a link's step means for the pacing of its endpoint.
-fn meaning(before: Link, after: Link, event: link::Event, fault: Fault, now: Time) -> Option<pacer::Event> {
+fn meaning(before: &Link, after: &Link, event: link::Event, fault: Fault, now: Time) -> Option<pacer::Event> {
     match (before, after) {
-        (Link::Dialing { dial, .. }, Link::Online { .. }) => Some(pacer::Event::Dialed { dial }),
-        (Link::Dialing { dial, .. }, Link::Waiting) => Some(pacer::Event::Failed { dial, fault }),
-        (Link::Dialing { dial, .. }, Link::Closing { .. }) if event == link::Event::Elapsed => {
+        (&Link::Dialing { dial, .. }, Link::Online { .. }) => Some(pacer::Event::Dialed { dial }),
+        (&Link::Dialing { dial, .. }, Link::Waiting) => Some(pacer::Event::Failed { dial, fault }),
+        (&Link::Dialing { dial, .. }, Link::Closing { .. }) if event == link::Event::Elapsed => {
             Some(pacer::Event::Failed { dial, fault })
         }
-        (Link::Dialing { dial, .. }, Link::Closing { .. }) => Some(pacer::Event::Abandoned { dial }),
+        (&Link::Dialing { dial, .. }, Link::Closing { .. }) => Some(pacer::Event::Abandoned { dial }),
         (_, Link::Closing { .. }) => before.session().map(|session| {
             let endpoint = session.dial.endpoint();
             if is_loss(before, after, event) {

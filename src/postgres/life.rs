@@ -226,7 +226,9 @@ impl Seen {
         };
         // Under the lock no step is under way, so that a request is either sent or has woken us.
         let mut wired = lock(&wired);
-        if self.pulse.woken.swap(false, Ordering::SeqCst) && wired.step() {
+        // Looked at before it is taken, which is dearer and almost never needed.
+        let woken = self.pulse.woken.load(Ordering::SeqCst) && self.pulse.woken.swap(false, Ordering::SeqCst);
+        if woken && wired.step() {
             // The life must learn of the end.
             self.pulse.wake_by_ref();
         }

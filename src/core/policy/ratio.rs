@@ -40,8 +40,9 @@ impl Ratio {
     #[inline]
     pub fn of(self, span: Span) -> Span {
         // Up to 49 days, and a policy's spans are shorter, 64 bits hold the product.
-        let ms = match span.as_millis().checked_mul(u64::from(self.0)) {
-            Some(product) => product.div_ceil(u64::from(MILLION)),
+        let product = span.as_millis().checked_mul(u64::from(self.0));
+        let ms = match product.and_then(|product| product.checked_add(u64::from(MILLION - 1))) {
+            Some(rounded) => rounded / u64::from(MILLION),
             None => {
                 let ms = (u128::from(span.as_millis()) * u128::from(self.0)).div_ceil(u128::from(MILLION));
                 u64::try_from(ms).unwrap_or(u64::MAX)
