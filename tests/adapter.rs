@@ -165,7 +165,7 @@ fn pool(script: &Script, change: impl FnOnce(&mut Policy)) -> (Pool<Script>, Tra
 
 fn replays(policy: &Policy, endpoints: u8, trace: &Trace) {
     let policy = policy.clone().check().unwrap();
-    let mut machine = relink::Pool::new(&policy, endpoints);
+    let mut machine = relink::pool::Pool::new(&policy, endpoints);
     for (index, step) in trace.steps().into_iter().enumerate() {
         let mut commands = Vec::new();
         machine.step(&policy, step.now, step.event, step.chance, &mut commands);

@@ -16,9 +16,11 @@ use machines::{
     shift_command, shift_event, shift_link, stale_link_events,
 };
 use relink::{
-    Backoff, DialId, Fault, LeaseId, Link, Pacer, Policy, Pool, Span, Time, Work, link, pacer,
+    Backoff, DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    link::{self, Link},
+    pacer::{self, Pacer},
     policy::Checked,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 
 const SHIFTS: [u64; 3] = [1, 86_400_000, 1 << 50];

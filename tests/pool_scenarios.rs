@@ -10,10 +10,10 @@
 )]
 
 use relink::{
-    DialId, LeaseId, OnDown, Policy, Pool, Refusal, Span, Time, Work,
+    DialId, LeaseId, OnDown, Policy, Refusal, Span, Time, Work,
     link::{self, Link},
     policy::Checked,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 
 #[test]

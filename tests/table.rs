@@ -14,7 +14,12 @@ mod machines;
 use std::fmt::Write as _;
 
 use machines::{named_link_events, named_link_states, pacer_events, pacer_runs, policy, run_pacer};
-use relink::{Link, Pacer, Time, pacer, policy::Checked};
+use relink::{
+    Time,
+    link::Link,
+    pacer::{self, Pacer},
+    policy::Checked,
+};
 
 #[test]
 fn every_cell_of_the_link_is_as_reviewed() {

@@ -6,7 +6,7 @@ mod harness;
 mod machines;
 
 use harness::{Bytes, Harness};
-use relink::{Link, Policy, Time};
+use relink::{Policy, Time, link::Link};
 
 /// A pool, a world that may do anything, and the promises after each step; then a recovery.
 pub fn pool(bytes: &[u8]) {

@@ -6,9 +6,9 @@ use std::{
 };
 
 use relink::{
-    DialId, Fault, LeaseId, Link, Pacer, Policy, Span, Time, Work,
-    link::Event as On,
-    pacer::{self, Phase},
+    DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    link::{Event as On, Link},
+    pacer::{self, Pacer, Phase},
     policy::Checked,
 };
 

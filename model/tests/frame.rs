@@ -2,8 +2,8 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use relink::{
-    DialId, Frame, LeaseId, Pool, Span, Time,
-    pool::{Command, Event},
+    DialId, Frame, LeaseId, Span, Time,
+    pool::{Command, Event, Pool},
 };
 use relink_model::worlds::{
     NOW, changing_pool, one_link, pool_of_two, two_endpoints,

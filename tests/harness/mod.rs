@@ -9,10 +9,10 @@ mod policies;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use relink::{
-    DialId, Fault, LeaseId, Link, Pool, Span, Time, Work,
-    link::Command as LinkCommand,
+    DialId, Fault, LeaseId, Span, Time, Work,
+    link::{Command as LinkCommand, Link},
     policy::Checked,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 
 /// Bytes, and zeros when they have run out.

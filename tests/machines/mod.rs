@@ -2,9 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use relink::{
-    Backoff, DialId, Fault, LeaseId, Link, Pacer, Policy, Span, Time, Work,
-    link::{Command, Event, Session},
-    pacer,
+    Backoff, DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    link::{Command, Event, Link, Session},
+    pacer::{self, Pacer},
     policy::Checked,
 };
 

@@ -1,8 +1,8 @@
 //! The seeded bugs: what a wrapper around a production step can do wrong, and which law must say so.
 
 use relink::{
-    Checked, Fault, Policy, Pool, Work, link,
-    pool::{Command, Event},
+    Checked, Fault, Policy, Work, link,
+    pool::{Command, Event, Pool},
 };
 
 use super::{NOW, ghost::Ghost, law::Law, world::World};

@@ -2,9 +2,9 @@
 //! who came first, and which law was broken.
 
 use relink::{
-    DialId, Fault, LeaseId, Pool, Time, Work,
+    DialId, Fault, LeaseId, Time, Work,
     link::{self, Link},
-    pool::{Command, Event, Refusal},
+    pool::{Command, Event, Pool, Refusal},
 };
 
 use super::{NOW, law::Law, world::World};

@@ -1,8 +1,8 @@
 //! Small closed worlds in which the production machines are put through everything that can happen.
 //!
-//! A world is a `stateright` [`Model`](stateright::Model): its states hold a production [`Pool`](relink::Pool), seen
+//! A world is a `stateright` [`Model`](stateright::Model): its states hold a production [`Pool`](relink::pool::Pool), seen
 //! from a [`Frame`](relink::Frame) whose present is [`NOW`], and a [`Ghost`](ghost::Ghost) that knows what the pool does not. Its
-//! transitions call [`Pool::step`](relink::Pool::step) and nothing else of relink's decisions.
+//! transitions call [`Pool::step`](relink::pool::Pool::step) and nothing else of relink's decisions.
 //!
 //! * [`one_link`]: a single connection, which is a pool of one, with everything that can befall it.
 //! * [`pool_of_two`]: two places, three who come, wait, cancel, leave unclean or never come back.

@@ -1,9 +1,9 @@
 //! A pool, everything around it, and every order in which things may happen.
 
 use relink::{
-    Checked, DialId, Fault, Frame, LeaseId, Pool, Span, Time, Work,
+    Checked, DialId, Fault, Frame, LeaseId, Span, Time, Work,
     link::Link,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 use stateright::{Model, Property};
 
