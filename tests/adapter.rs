@@ -12,6 +12,7 @@ use std::{
 use relink::{
     Fault, Policy, Role, Target, Work,
     adapter::{Connect, Death, Failure, Opened, Pool, State, Trace},
+    pool::Event,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -173,7 +174,7 @@ fn pool(script: &Script, change: impl FnOnce(&mut Policy)) -> (Pool<Script>, Tra
 
 fn replays(policy: &Policy, endpoints: u8, trace: &Trace) {
     let policy = policy.clone().check().unwrap();
-    let mut machine = relink::Pool::new(&policy, endpoints);
+    let mut machine = relink::pool::Pool::new(&policy, endpoints);
     for (index, step) in trace.steps().into_iter().enumerate() {
         let mut commands = Vec::new();
         machine.step(&policy, step.now, step.event, step.chance, &mut commands);
@@ -391,7 +392,7 @@ async fn a_dirty_session_is_cleaned_before_the_next_borrower_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_least_is_kept_however_long_it_is_idle_and_no_more() {
+async fn the_least_is_kept_however_long_it_is_idle_and_is_asked_meanwhile() {
     let script = Script::new();
     let (pool, trace) = pool(&script, |policy| {
         policy.min_idle = 2;
@@ -408,12 +409,6 @@ async fn the_least_is_kept_however_long_it_is_idle_and_no_more() {
     assert_eq!(script.open.load(Ordering::SeqCst), 2);
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!((script.open.load(Ordering::SeqCst), script.opened.load(Ordering::SeqCst)), (2, 5));
-    // One comes back to two that have been idle for long: the oldest is one too many.
-    let lease = pool.get().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    drop(lease);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!((script.open.load(Ordering::SeqCst), script.opened.load(Ordering::SeqCst)), (2, 6));
     let mut policy = Policy::default();
     policy.min_idle = 2;
     policy.lifetime_max = None;
@@ -435,6 +430,22 @@ async fn a_session_that_comes_back_ended_is_lent_to_nobody() {
     script.kill_all();
     assert!(!pool.get().await.unwrap().ended);
     assert_eq!(script.opened.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discarded_session_is_closed_and_starts_no_outage() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |policy| policy.min_idle = 0);
+    let lease = pool.get().await.unwrap();
+    lease.discard();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(script.open.load(Ordering::SeqCst), 0, "it is closed");
+    assert_eq!(pool.status().borrow().cause, None, "and nothing was lost");
+    let discards = trace.steps().iter().filter(|step| matches!(step.event, Event::Discarded { .. })).count();
+    assert_eq!(discards, 1);
+    let started = Instant::now();
+    drop(pool.get().await.unwrap());
+    assert!(started.elapsed() < Duration::from_millis(100), "nothing holds up the next dial");
 }
 
 #[tokio::test(start_paused = true)]
@@ -553,7 +564,7 @@ async fn the_timer_wakes_once_for_each_dial() {
     script.set(Weather::Refuse);
     let (pool, trace) = pool(&script, |_| {});
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let wakes = trace.steps().iter().filter(|step| step.event == relink::pool::Event::Elapsed).count();
+    let wakes = trace.steps().iter().filter(|step| step.event == Event::Elapsed).count();
     let dials = script.dials.lock().unwrap().len();
     assert!(dials > 20 && wakes <= dials, "{wakes} wakes for {dials} dials");
     drop(pool);

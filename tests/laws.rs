@@ -13,12 +13,14 @@ mod machines;
 
 use machines::{
     chances, link_events, link_states, pacer_events, pacer_states, policies, policy, rename_event, rename_link,
-    shift_event, shift_link,
+    shift_command, shift_event, shift_link, stale_link_events,
 };
 use relink::{
-    Backoff, DialId, Fault, LeaseId, Link, Pacer, Policy, Pool, Span, Time, Work, link, pacer,
+    Backoff, DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    link::{self, Link},
+    pacer::{self, Pacer},
     policy::Checked,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 
 const SHIFTS: [u64; 3] = [1, 86_400_000, 1 << 50];
@@ -32,6 +34,7 @@ fn shifting_time_shifts_the_times_of_a_link_and_nothing_else() {
             for shift in SHIFTS {
                 let by = Span::from_millis(shift);
                 let shifted = shift_link(link, by).step(&policy, now + by, shift_event(event, by));
+                let command = command.map(|command| shift_command(command, by));
                 assert_eq!(shifted, (shift_link(next, by), command), "{link:?}, {event:?} shifted by {shift}");
             }
         }
@@ -101,6 +104,7 @@ fn shifting_time_shifts_a_pool_and_not_what_it_does() {
             let now = Time::from_millis(ms);
             let wake = plain.step(&policy, now, event, place as u64, &mut out);
             let woken = moved.step(&policy, now + by, shift_pool_event(event, by), place as u64, &mut other);
+            let out: Vec<_> = out.into_iter().map(|command| shift_pool_command(command, by)).collect();
             assert_eq!((out, wake + by), (other, woken), "step {place}, {event:?}");
             let links: Vec<_> = plain.links().iter().map(|link| shift_link(*link, by)).collect();
             assert_eq!(links, moved.links());
@@ -120,7 +124,7 @@ fn history() -> Vec<(u64, Event)> {
         (1_020, asked(2)),
         (1_030, Event::DialFailed { slot: 1, dial: dial(1, 0), fault: Fault::Overloaded }),
         (1_300, Event::Elapsed),
-        (9_000, Event::Worked { slot: 0, dial: dial(0, 0), work: durable }),
+        (9_000, Event::Worked { slot: 0, lease: LeaseId(1), work: durable }),
         (9_100, Event::Elapsed),
         (10_200, Event::Elapsed),
         (10_300, Event::Lost { slot: 0, dial: dial(0, 0), fault: Fault::Lost }),
@@ -136,6 +140,13 @@ fn shift_pool_event(event: Event, by: Span) -> Event {
     match event {
         Event::Asked { lease, deadline } => Event::Asked { lease, deadline: deadline + by },
         Event::Stopped { deadline } => Event::Stopped { deadline: deadline + by },
+        other => other,
+    }
+}
+
+fn shift_pool_command(command: Command, by: Span) -> Command {
+    match command {
+        Command::Link { slot, command } => Command::Link { slot, command: shift_command(command, by) },
         other => other,
     }
 }
@@ -182,16 +193,89 @@ fn closed_is_the_end() {
 }
 
 #[test]
-fn an_answer_that_names_another_dial_or_lease_changes_nothing() {
+fn an_answer_that_names_another_dial_lease_or_question_changes_nothing() {
     let policy = policy(|_| {});
     for link in link_states(&policy) {
-        for event in link_events(&link).into_iter().filter(machines::is_stale) {
+        for event in stale_link_events(&link) {
             let (next, command) = link.step(&policy, Time::from_millis(50_000), event);
             assert_eq!(next, link, "{event:?}");
             let closes = matches!((event, command), (link::Event::Dialed { .. }, Some(link::Command::Close(_))));
             assert!(command.is_none() || closes, "{link:?}, {event:?}: {command:?}");
         }
     }
+}
+
+/// The states that a link is in after each of the events, and what it was told to do there.
+fn run(policy: &Checked, events: &[(u64, link::Event)]) -> (Link, Option<link::Command>) {
+    let step = |(link, _): (Link, _), (ms, event): &(u64, _)| link.step(policy, Time::from_millis(*ms), *event);
+    events.iter().fold((Link::Idle, None), step)
+}
+
+const DIAL: DialId = machines::DIAL;
+
+fn lent(lease: LeaseId) -> Vec<(u64, link::Event)> {
+    let (deadline, at) = (Time::from_millis(9_000), Time::from_millis(1_000));
+    let dialed = link::Event::Dialed { dial: DIAL, stable_at: at, retire_at: Time::NEVER };
+    vec![
+        (1_000, link::Event::Wanted),
+        (1_000, link::Event::Granted { dial: DIAL, deadline, topology: 0 }),
+        (1_000, dialed),
+        (1_000, link::Event::Lent { lease }),
+    ]
+}
+
+#[test]
+fn a_late_found_dead_under_a_later_suspicion_is_inert() {
+    let policy = policy(|_| {});
+    let worked = link::Event::Worked { lease: machines::LEASE, work: Work::Statement { durable: true } };
+    let first = [lent(machines::LEASE), vec![(1_000, worked), (2_000, link::Event::Elapsed)]].concat();
+    let (_, Some(link::Command::Ask { by: old, .. })) = run(&policy, &first) else { panic!("not asked") };
+    // The statement went on, and then another is suspected.
+    let second = [first, vec![(2_500, worked), (3_500, link::Event::Elapsed)]].concat();
+    let (suspected, Some(link::Command::Ask { by, .. })) = run(&policy, &second) else { panic!("not asked again") };
+    let now = Time::from_millis(3_600);
+    let late = link::Event::FoundDead { dial: DIAL, by: old };
+    assert_eq!(suspected.step(&policy, now, late), (suspected, None));
+    let (ended, command) = suspected.step(&policy, now, link::Event::FoundDead { dial: DIAL, by });
+    assert!(matches!((ended, command), (Link::Closing { .. }, Some(link::Command::Abort(DIAL)))), "{ended:?}");
+}
+
+#[test]
+fn a_duplicate_proved_does_not_answer_a_later_reset() {
+    let policy = policy(|_| {});
+    let asked = [lent(machines::LEASE), vec![(1_500, returned(Work::AtRest)), (2_000, doubted())]].concat();
+    let (_, Some(link::Command::Probe { by: old, .. })) = run(&policy, &asked) else { panic!("not asked") };
+    let proved = link::Event::Proved { dial: DIAL, by: old };
+    let lend = link::Event::Lent { lease: machines::LEASE };
+    let left = returned(Work::InTransaction);
+    let unclean = [asked, vec![(2_001, proved), (2_002, lend), (2_003, left)]].concat();
+    let (resetting, Some(link::Command::Reset { by, .. })) = run(&policy, &unclean) else { panic!("not cleaned") };
+    let now = Time::from_millis(2_004);
+    assert_eq!(resetting.step(&policy, now, proved), (resetting, None));
+    let (clean, _) = resetting.step(&policy, now, link::Event::Proved { dial: DIAL, by });
+    assert!(matches!(clean, Link::Online { proved: true, .. }), "{clean:?}");
+}
+
+fn returned(work: Work) -> link::Event {
+    link::Event::Returned { lease: machines::LEASE, work }
+}
+
+fn doubted() -> link::Event {
+    link::Event::Doubted { topology: 1 }
+}
+
+#[test]
+fn a_late_worked_does_not_touch_the_next_lease() {
+    let policy = policy(|_| {});
+    let next = link::Event::Lent { lease: machines::OTHER_LEASE };
+    let (link, _) =
+        run(&policy, &[lent(machines::LEASE), vec![(2_000, returned(Work::AtRest)), (2_000, next)]].concat());
+    let durable = Work::Statement { durable: true };
+    let now = Time::from_millis(2_001);
+    let late = link::Event::Worked { lease: machines::LEASE, work: durable };
+    assert_eq!(link.step(&policy, now, late), (link, None));
+    let own = link::Event::Worked { lease: machines::OTHER_LEASE, work: durable };
+    assert_eq!(link.step(&policy, now, own).0.lease().unwrap().work, durable);
 }
 
 #[test]
@@ -279,7 +363,7 @@ fn sizes_are_what_they_were() {
         ("pool::Event", size_of::<Event>()),
         ("pool::Command", size_of::<Command>()),
     ];
-    assert_eq!(sizes, [("Link", 80), ("Pacer", 504), ("pool::Event", 24), ("pool::Command", 24)]);
+    assert_eq!(sizes, [("Link", 80), ("Pacer", 504), ("pool::Event", 24), ("pool::Command", 32)]);
 }
 
 #[test]

@@ -10,8 +10,8 @@
 )]
 
 use relink::{
-    Backoff, DialId, Fault, Pacer, Policy, Span, Time,
-    pacer::{Command, Event, Phase},
+    Backoff, DialId, Fault, Policy, Span, Time,
+    pacer::{Command, Event, Pacer, Phase},
     policy::Checked,
 };
 

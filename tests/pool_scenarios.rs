@@ -10,10 +10,10 @@
 )]
 
 use relink::{
-    DialId, LeaseId, OnDown, Policy, Pool, Refusal, Span, Time, Work,
+    DialId, LeaseId, OnDown, Policy, Refusal, Span, Time, Work,
     link::{self, Link},
     policy::Checked,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 
 #[test]
@@ -60,8 +60,8 @@ fn a_session_cleaned_after_its_return_counts_against_the_size() {
         bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::InTransaction });
     }
     for slot in 0..2 {
-        if let Link::Probing { session, .. } = bench.pool.link(slot) {
-            bench.step(Event::Proved { slot, dial: session.dial });
+        if let Link::Probing { session, deadline: by, .. } = bench.pool.link(slot) {
+            bench.step(Event::Proved { slot, dial: session.dial, by });
         }
     }
     assert_eq!((bench.pool.tally().online, bench.pool.tally().closing), (1, 1));
@@ -133,10 +133,10 @@ fn a_pool_that_fails_fast_and_keeps_nothing_idle_still_ends_its_outage() {
 fn a_session_past_its_lifetime_is_not_lent() {
     let mut bench = Bench::new(1, |policy| {
         policy.max_size = 1;
-        policy.lifetime_max = Some(Span::from_millis(500));
+        policy.lifetime_max = Some(Span::from_secs(40));
     });
     bench.open(0);
-    bench.pass(500);
+    bench.pass(40_000);
     let granted = bench.ask(1);
     assert!(!granted.iter().any(|command| matches!(command, Command::Grant { .. })), "{granted:?}");
 }
@@ -147,9 +147,73 @@ fn a_session_that_has_just_answered_is_lent_even_if_none_may_be_older() {
     bench.open(0);
     bench.pass(1);
     bench.ask(1);
-    let Link::Probing { session, .. } = bench.pool.link(0) else { panic!("not asked: {:?}", bench.pool.link(0)) };
-    let granted = bench.step(Event::Proved { slot: 0, dial: session.dial });
+    let Link::Probing { session, deadline: by, .. } = bench.pool.link(0) else {
+        panic!("not asked: {:?}", bench.pool.link(0))
+    };
+    let granted = bench.step(Event::Proved { slot: 0, dial: session.dial, by });
     assert!(granted.contains(&Command::Grant { lease: LeaseId(1), slot: 0, dial: session.dial }));
+}
+
+#[test]
+fn a_discarded_session_is_closed_and_starts_no_outage() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    bench.ask(1);
+    bench.open(0);
+    let slot = bench.slot_of(1);
+    let dial = bench.pool.link(slot).dial().unwrap();
+    bench.step(Event::Worked { slot, lease: LeaseId(1), work: Work::Statement { durable: true } });
+    let stale = bench.step(Event::Discarded { slot, lease: LeaseId(2) });
+    assert_eq!(stale, [], "who has nothing can discard nothing");
+    let commands = bench.step(Event::Discarded { slot, lease: LeaseId(1) });
+    assert_eq!(commands, [Command::Link { slot, command: link::Command::Close(dial) }], "and nobody is told of a loss");
+    assert_eq!(bench.pool.pacer().outage_since(), None);
+    assert_eq!(bench.pool.pacer().online(), 0);
+    bench.step(Event::Gone { slot, dial });
+    assert!(!bench.dialing().is_empty(), "the place is free, and nothing holds up the next dial");
+}
+
+#[test]
+fn idle_sessions_are_retired_down_to_min_idle_and_the_rest_are_asked() {
+    let mut bench = Bench::new(1, |policy| {
+        (policy.max_size, policy.max_idle, policy.min_idle) = (3, 3, 1);
+        (policy.idle_max, policy.lifetime_max) = (Some(Span::from_secs(600)), None);
+    });
+    for lease in 1..=3 {
+        bench.ask(lease);
+    }
+    for slot in 0..3 {
+        bench.open(slot);
+    }
+    for lease in 1..=3 {
+        let slot = bench.slot_of(lease);
+        bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::AtRest });
+    }
+    bench.pass(600_000);
+    bench.step(Event::Elapsed);
+    assert_eq!((bench.pool.tally().closing, bench.pool.tally().probing), (2, 1));
+    assert!(bench.dialing().is_empty(), "what is closed for being idle is not dialed anew");
+    assert!(bench.pool.timeout(&bench.policy) > bench.now, "no timer is always due");
+    let (slot, link) = (0..).zip(bench.pool.links()).find(|(_, link)| link.session().is_some()).unwrap();
+    let (dial, by) = (link.dial().unwrap(), link.question().unwrap());
+    bench.step(Event::Proved { slot, dial, by });
+    bench.pass(599_999);
+    bench.step(Event::Elapsed);
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().probing), (1, 0), "it is asked once in `idle_max`");
+    bench.pass(1);
+    bench.step(Event::Elapsed);
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().probing), (0, 1));
+}
+
+#[test]
+fn a_session_past_its_lifetime_is_retired_even_if_min_idle_needs_one() {
+    let mut bench = Bench::new(1, |policy| {
+        (policy.max_size, policy.min_idle) = (1, 1);
+        (policy.idle_max, policy.lifetime_max) = (Some(Span::from_secs(600)), Some(Span::from_secs(600)));
+    });
+    bench.open(0);
+    bench.pass(600_000);
+    bench.step(Event::Elapsed);
+    assert_eq!(bench.pool.tally().closing, 1);
 }
 
 /// A pool, its clock, and its last commands.

@@ -6,7 +6,7 @@ mod harness;
 mod machines;
 
 use harness::{Bytes, Harness};
-use relink::{Link, Policy, Time};
+use relink::{Policy, Time, link::Link};
 
 /// A pool, a world that may do anything, and the promises after each step; then a recovery.
 pub fn pool(bytes: &[u8]) {
@@ -19,9 +19,9 @@ pub fn pool(bytes: &[u8]) {
 /// One link under any events at any times: nobody else's dial is ever adopted, and the end is the end.
 pub fn link(bytes: &[u8]) {
     let policy = machines::policy(|_: &mut Policy| {});
-    let events = machines::named_link_events();
     let (mut bytes, mut link) = (Bytes::new(bytes), Link::Idle);
     while !bytes.is_empty() {
+        let events = machines::named_link_events(&link);
         let (name, event) = events[bytes.below(events.len())];
         let now = Time::from_millis(u64::from(bytes.byte()).pow(3));
         let (next, command) = link.step(&policy, now, event);

@@ -5,8 +5,8 @@
 //! search over every jitter on the 1 ms lattice agrees, see the catalogue).
 
 use relink::{
-    Checked, Fault, Pacer, Span, Time,
-    pacer::{Command, Event},
+    Checked, Fault, Span, Time,
+    pacer::{Command, Event, Pacer},
 };
 
 /// B2: the most dials of one endpoint in an outage of `outage` that answers every dial at once with

@@ -6,9 +6,9 @@ use std::{
 };
 
 use relink::{
-    DialId, Fault, LeaseId, Link, Pacer, Policy, Span, Time, Work,
-    link::Event as On,
-    pacer::{self, Phase},
+    DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    link::{Event as On, Link},
+    pacer::{self, Pacer, Phase},
     policy::Checked,
 };
 
@@ -73,7 +73,7 @@ fn link_edges(policy: &Checked) -> Edges {
         if !seen.insert(format!("{link:?}")) {
             continue;
         }
-        for (label, event) in link_events() {
+        for (label, event) in link_events(&link) {
             // A timeout is due when it is; nothing else in this drawing depends on the time.
             let at = if event == On::Elapsed { link.timeout(policy) } else { now };
             if at == Time::NEVER {
@@ -93,10 +93,12 @@ fn link_edges(policy: &Checked) -> Edges {
     edges
 }
 
-fn link_events() -> Vec<(&'static str, On)> {
+/// What can happen to this link, under the names that it has.
+fn link_events(link: &Link) -> Vec<(&'static str, On)> {
     let (dial, lease) = (DialId::new(0, 0), LeaseId(0));
     let now = Time::from_millis(1_000_000);
     let later = now + Span::from_secs(60);
+    let by = link.question().unwrap_or(later);
     let statement = Work::Statement { durable: true };
     vec![
         ("wanted", On::Wanted),
@@ -107,14 +109,14 @@ fn link_events() -> Vec<(&'static str, On)> {
         ("dialed", On::Dialed { dial, stable_at: now, retire_at: later }),
         ("failed", On::DialFailed { dial }),
         ("lent", On::Lent { lease }),
-        ("worked", On::Worked { dial, work: statement }),
+        ("worked", On::Worked { lease, work: statement }),
         ("returned", On::Returned { lease, work: Work::AtRest }),
         ("returned unclean", On::Returned { lease, work: Work::InTransaction }),
         ("doubted", On::Doubted { topology: 0 }),
-        ("proved", On::Proved { dial }),
-        ("unproved", On::Unproved { dial }),
-        ("found alive", On::FoundAlive { dial }),
-        ("found dead", On::FoundDead { dial }),
+        ("proved", On::Proved { dial, by }),
+        ("unproved", On::Unproved { dial, by }),
+        ("found alive", On::FoundAlive { dial, by }),
+        ("found dead", On::FoundDead { dial, by }),
         ("lost", On::Lost { dial }),
         ("gone", On::Gone { dial }),
         ("given up", On::Retired),

@@ -2,8 +2,8 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use relink::{
-    DialId, Frame, LeaseId, Pool, Span, Time,
-    pool::{Command, Event},
+    DialId, Frame, LeaseId, Span, Time,
+    pool::{Command, Event, Pool},
 };
 use relink_model::worlds::{
     NOW, changing_pool, one_link, pool_of_two, two_endpoints,
@@ -45,7 +45,7 @@ impl Real {
         match event {
             Event::Asked { lease, .. } => self.leases.push(lease),
             Event::GaveUp { lease } | Event::Returned { lease, .. } | Event::Discarded { lease, .. } => {
-                self.leases.retain(|known| *known != lease);
+                self.leases.retain(|known| *known != lease)
             }
             Event::Gone { dial, .. } | Event::DialFailed { dial, .. } => self.dials.retain(|known| *known != dial),
             Event::Accepted { .. } | Event::Dialed { .. } | Event::Proved { .. } | Event::Unproved { .. } => {}
@@ -72,6 +72,8 @@ impl Real {
         let dials = &self.dials;
         let real = |dial: DialId| dials[usize::try_from(dial.serial()).expect("a small place") - 1];
         let leases = &self.leases;
+        let now = self.now;
+        let at = |by: Time| now + (by - NOW);
         let held = |lease: LeaseId| leases[usize::try_from(lease.0).expect("a small place") - 1];
         match event {
             Event::Asked { deadline, .. } => {
@@ -84,11 +86,11 @@ impl Real {
             Event::Accepted { slot, dial } => Event::Accepted { slot, dial: real(dial) },
             Event::Dialed { slot, dial } => Event::Dialed { slot, dial: real(dial) },
             Event::DialFailed { slot, dial, fault } => Event::DialFailed { slot, dial: real(dial), fault },
-            Event::Proved { slot, dial } => Event::Proved { slot, dial: real(dial) },
-            Event::Unproved { slot, dial, fault } => Event::Unproved { slot, dial: real(dial), fault },
-            Event::Worked { slot, dial, work } => Event::Worked { slot, dial: real(dial), work },
-            Event::FoundAlive { slot, dial } => Event::FoundAlive { slot, dial: real(dial) },
-            Event::FoundDead { slot, dial } => Event::FoundDead { slot, dial: real(dial) },
+            Event::Proved { slot, dial, by } => Event::Proved { slot, dial: real(dial), by: at(by) },
+            Event::Unproved { slot, dial, by, fault } => Event::Unproved { slot, dial: real(dial), by: at(by), fault },
+            Event::Worked { slot, lease, work } => Event::Worked { slot, lease: held(lease), work },
+            Event::FoundAlive { slot, dial, by } => Event::FoundAlive { slot, dial: real(dial), by: at(by) },
+            Event::FoundDead { slot, dial, by } => Event::FoundDead { slot, dial: real(dial), by: at(by) },
             Event::Lost { slot, dial, fault } => Event::Lost { slot, dial: real(dial), fault },
             Event::Gone { slot, dial } => Event::Gone { slot, dial: real(dial) },
             Event::Stopped { deadline } => Event::Stopped { deadline: self.now + (deadline - NOW) },

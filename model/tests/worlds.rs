@@ -32,22 +32,22 @@ fn holds(world: Option<World>, states: usize) {
 
 #[test]
 fn one_link_holds() {
-    holds(one_link(None), 120_589);
+    holds(one_link(None), 129_370);
 }
 
 #[test]
 fn pool_of_two_holds() {
-    holds(pool_of_two(None), 411_419);
+    holds(pool_of_two(None), 484_836);
 }
 
 #[test]
 fn changing_pool_holds() {
-    holds(changing_pool(None), 1_023_690);
+    holds(changing_pool(None), 1_054_724);
 }
 
 #[test]
 fn two_endpoints_hold() {
-    holds(two_endpoints(None), 545_570);
+    holds(two_endpoints(None), 796_034);
 }
 
 #[test]

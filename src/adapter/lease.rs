@@ -56,8 +56,8 @@ impl<C: Connect> Lease<C> {
     pub fn discard(mut self) {
         if let Some(granted) = self.granted.take() {
             let Granted { lease, slot, kept, .. } = granted;
-            // Told before the session ends, so that its end is no loss.
             self.shared.feed(pool::Event::Discarded { slot, lease });
+            // Not before, or the session could be told to have ended by itself.
             drop(kept);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::{Connect, Opened, lease::Kept, shared, shared::Shared};
-use crate::{DialId, core::pool};
+use crate::{DialId, Time, core::pool};
 
 /// Tells the pool when a task has ended, however it ended: finished, aborted, or with its runtime.
 struct End<C: Connect> {
@@ -61,13 +61,14 @@ pub(super) async fn probe<C: Connect>(
     connect: Arc<C>,
     slot: u16,
     dial: DialId,
+    by: Time,
     mut kept: Kept<C>,
     clean: bool,
 ) {
     let answer = if clean { connect.reset(&mut kept.client).await } else { connect.probe(&mut kept.client).await };
     let answer = answer.and_then(|role| super::connect::required(&*connect, role));
     if let Some(shared) = shared.upgrade() {
-        shared.probed(slot, dial, kept, answer);
+        shared.probed(slot, dial, by, kept, answer);
     }
 }
 

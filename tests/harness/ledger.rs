@@ -49,21 +49,21 @@ impl Harness {
             let link = self.pool.link(slot);
             link.dial() != Some(dial) || !fits(&link)
         };
+        let asked = |slot: u16, by: Time| self.pool.link(slot).question() == Some(by);
         match event {
-            Event::Returned { slot, lease, .. } | Event::Discarded { slot, lease } => {
-                self.pool.link(slot).lease().is_none_or(|held| held.id != lease)
-            }
+            Event::Returned { slot, lease, .. }
+            | Event::Worked { slot, lease, .. }
+            | Event::Discarded { slot, lease } => self.pool.link(slot).lease().is_none_or(|held| held.id != lease),
             Event::Accepted { slot, dial } => is(slot, dial, |link| matches!(link, Link::Dialing { .. })),
             Event::Dialed { slot, dial } | Event::DialFailed { slot, dial, .. } => {
                 is(slot, dial, |link| matches!(link, Link::Dialing { .. } | Link::Closing { opened: false, .. }))
             }
-            Event::Proved { slot, dial } | Event::Unproved { slot, dial, .. } => {
-                is(slot, dial, |link| matches!(link, Link::Probing { .. }))
+            Event::Proved { slot, dial, by } | Event::Unproved { slot, dial, by, .. } => {
+                !asked(slot, by) || is(slot, dial, |link| matches!(link, Link::Probing { .. }))
             }
-            Event::Worked { slot, dial, .. } | Event::FoundAlive { slot, dial } => is(slot, dial, |link| {
-                matches!(link, Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. })
-            }),
-            Event::FoundDead { slot, dial } => is(slot, dial, |link| matches!(link, Link::Suspected { .. })),
+            Event::FoundAlive { slot, dial, by } | Event::FoundDead { slot, dial, by } => {
+                !asked(slot, by) || is(slot, dial, |link| matches!(link, Link::Suspected { .. }))
+            }
             Event::Lost { slot, dial, .. } => is(slot, dial, |link| link.session().is_some()),
             Event::Gone { slot, dial } => is(slot, dial, |link| matches!(link, Link::Closing { .. })),
             Event::Asked { .. } | Event::GaveUp { .. } | Event::Demoted | Event::Renewed | Event::Resized { .. } => {
@@ -74,7 +74,7 @@ impl Harness {
     }
 
     /// What the event itself means for the ledger.
-    fn book(&mut self, event: Event, before: &relink::Pool, now: Time) {
+    fn book(&mut self, event: Event, before: &relink::pool::Pool, now: Time) {
         if let Event::Dialed { dial, .. } = event {
             // Also after its end was reported: a late session is as open as any other.
             self.gone.remove(&dial);
@@ -102,7 +102,7 @@ impl Harness {
         }
     }
 
-    fn carry_out(&mut self, command: Command, event: Event, before: &relink::Pool, now: Time) {
+    fn carry_out(&mut self, command: Command, event: Event, before: &relink::pool::Pool, now: Time) {
         match command {
             Command::Dial { slot, dial } => {
                 assert!(self.stop_deadline.is_none(), "S11: {dial:?} starts after the stop");
@@ -151,14 +151,16 @@ impl Harness {
                 self.owed.retain(|(owed, _, other)| *other != dial || keeps(*owed));
                 self.owed.push((Owed::End, slot, dial));
             }
-            LinkCommand::Probe(dial) | LinkCommand::Reset(dial) => self.owed.push((Owed::Probe, slot, dial)),
-            LinkCommand::Ask(dial) => self.owed.push((Owed::Question, slot, dial)),
+            LinkCommand::Probe { dial, by } | LinkCommand::Reset { dial, by } => {
+                self.owed.push((Owed::Probe(by), slot, dial));
+            }
+            LinkCommand::Ask { dial, by } => self.owed.push((Owed::Question(by), slot, dial)),
             LinkCommand::Warn(lease) => assert!(self.leases.contains_key(&lease), "warned of a lease that is over"),
         }
     }
 
     /// S1, S2, S3 and S7 for a dial that starts now.
-    fn pace_dial(&mut self, dial: DialId, event: Event, before: &relink::Pool, now: Time) {
+    fn pace_dial(&mut self, dial: DialId, event: Event, before: &relink::pool::Pool, now: Time) {
         let endpoint = dial.endpoint();
         let at_once = self.pool.pacer().in_flight(endpoint);
         assert!(at_once <= self.policy.max_dials, "S1: {at_once} dials of endpoint {endpoint} at once");
@@ -177,7 +179,7 @@ impl Harness {
         assert!(pace.level <= most, "S2: {dial:?} at {now}: {} of {most}", pace.level);
     }
 
-    fn check(&self, event: Event, before: &relink::Pool, now: Time) {
+    fn check(&self, event: Event, before: &relink::pool::Pool, now: Time) {
         self.check_places(before);
         self.check_ownership();
         self.check_timers(event, now);
@@ -196,7 +198,7 @@ impl Harness {
     }
 
     /// S16 and S18.
-    fn check_places(&self, before: &relink::Pool) {
+    fn check_places(&self, before: &relink::pool::Pool) {
         let tally = self.pool.tally();
         let count = |is: fn(&Link) -> bool| self.pool.links().iter().filter(|link| is(link)).count() as u16;
         let lent = |link: &Link| link.lease().is_some();
@@ -213,7 +215,7 @@ impl Harness {
         let told = [tally.idle, tally.waiting, tally.dialing, tally.online, tally.leased, tally.probing];
         assert_eq!(recount[..6], told, "S16: {tally:?}");
         assert_eq!(recount[6..], [tally.closing, tally.closed], "S16: {tally:?}");
-        let used = |pool: &relink::Pool, endpoint| {
+        let used = |pool: &relink::pool::Pool, endpoint| {
             let dials = pool.links().iter().filter_map(Link::dial);
             dials.filter(|dial| endpoint == u8::MAX || dial.endpoint() == endpoint).count()
         };

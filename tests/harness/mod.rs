@@ -9,10 +9,10 @@ mod policies;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use relink::{
-    DialId, Fault, LeaseId, Link, Pool, Span, Time, Work,
-    link::Command as LinkCommand,
+    DialId, Fault, LeaseId, Span, Time, Work,
+    link::{Command as LinkCommand, Link},
     policy::Checked,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 
 /// Bytes, and zeros when they have run out.
@@ -44,8 +44,9 @@ impl<'a> Bytes<'a> {
 enum Owed {
     Dial,
     End,
-    Probe,
-    Question,
+    /// A probe or a reset, of that name.
+    Probe(Time),
+    Question(Time),
 }
 
 /// A lease as its borrower sees it.
@@ -132,7 +133,8 @@ impl Harness {
         match bytes.below(32) {
             0..=3 => self.ask(bytes),
             4 => self.give_up(bytes),
-            5..=7 => self.give_back(bytes),
+            5..=6 => self.give_back(bytes),
+            7 => self.discard(bytes),
             8..=14 => self.answer(bytes),
             15 => self.lose(bytes),
             16..=17 => self.work(bytes),
@@ -169,6 +171,13 @@ impl Harness {
         self.step(Event::Returned { slot, lease, work: work(bytes) }, bytes);
     }
 
+    fn discard(&mut self, bytes: &mut Bytes<'_>) {
+        let place = bytes.below(self.leases.len());
+        let Some((&lease, &Borrowed { slot, .. })) = self.leases.iter().nth(place) else { return };
+        self.leases.remove(&lease);
+        self.step(Event::Discarded { slot, lease }, bytes);
+    }
+
     /// Answers something that is owed, in any order.
     fn answer(&mut self, bytes: &mut Bytes<'_>) {
         let place = bytes.below(self.owed.len());
@@ -180,10 +189,10 @@ impl Harness {
             (Owed::Dial, 2) => Event::DialFailed { slot, dial, fault },
             (Owed::Dial, _) => return self.step(Event::Accepted { slot, dial }, bytes),
             (Owed::End, _) => Event::Gone { slot, dial },
-            (Owed::Probe, 0..=2) => Event::Proved { slot, dial },
-            (Owed::Probe, _) => Event::Unproved { slot, dial, fault },
-            (Owed::Question, 0 | 1) => Event::FoundAlive { slot, dial },
-            (Owed::Question, _) => Event::FoundDead { slot, dial },
+            (Owed::Probe(by), 0..=2) => Event::Proved { slot, dial, by },
+            (Owed::Probe(by), _) => Event::Unproved { slot, dial, by, fault },
+            (Owed::Question(by), 0 | 1) => Event::FoundAlive { slot, dial, by },
+            (Owed::Question(by), _) => Event::FoundDead { slot, dial, by },
         };
         self.owed.remove(place);
         self.step(event, bytes);
@@ -200,10 +209,10 @@ impl Harness {
     fn work(&mut self, bytes: &mut Bytes<'_>) {
         let place = bytes.below(self.leases.len());
         let work = work(bytes);
-        let Some(borrowed) = self.leases.values_mut().nth(place) else { return };
+        let Some((&lease, borrowed)) = self.leases.iter_mut().nth(place) else { return };
         borrowed.work = work;
-        let Borrowed { slot, dial, .. } = *borrowed;
-        self.step(Event::Worked { slot, dial, work }, bytes);
+        let slot = borrowed.slot;
+        self.step(Event::Worked { slot, lease, work }, bytes);
     }
 
     fn demote_or_renew(&mut self, bytes: &mut Bytes<'_>) {
@@ -255,7 +264,7 @@ impl Harness {
     fn turn_the_clock_back(&mut self, bytes: &mut Bytes<'_>) {
         let now = self.now;
         self.now = Time::from_millis(now.as_millis() / 2);
-        let event = Event::Worked { slot: u16::MAX, dial: DialId::new(0, 0), work: Work::AtRest };
+        let event = Event::GaveUp { lease: LeaseId(u64::MAX) };
         self.deliver(event, bytes, now);
         self.now = now;
     }
@@ -270,19 +279,23 @@ impl Harness {
     /// Something is reported that never was.
     fn make_up(&mut self, bytes: &mut Bytes<'_>) {
         let slot = bytes.below(8) as u16;
-        let dial = DialId::new(bytes.byte().into(), bytes.byte());
+        // Often a dial that is, or was, there: then only the rest of the name makes it stale.
+        let made_up = DialId::new(bytes.byte().into(), bytes.byte());
+        let dial = self.pool.link(slot).dial().filter(|_| bytes.below(2) == 0).unwrap_or(made_up);
         let lease = LeaseId(u64::MAX - u64::from(bytes.byte()));
+        let by = self.now + Span::from_millis(u64::from(bytes.byte()) * 10);
         let (work, fault) = (work(bytes), fault(bytes));
-        let event = match bytes.below(10) {
+        let event = match bytes.below(11) {
             0 => Event::Returned { slot, lease, work },
             1 => Event::Accepted { slot, dial },
             2 => Event::DialFailed { slot, dial, fault },
-            3 => Event::Proved { slot, dial },
-            4 => Event::Unproved { slot, dial, fault },
-            5 => Event::Worked { slot, dial, work },
-            6 => Event::FoundAlive { slot, dial },
-            7 => Event::FoundDead { slot, dial },
+            3 => Event::Proved { slot, dial, by },
+            4 => Event::Unproved { slot, dial, by, fault },
+            5 => Event::Worked { slot, lease, work },
+            6 => Event::FoundAlive { slot, dial, by },
+            7 => Event::FoundDead { slot, dial, by },
             8 => Event::Lost { slot, dial, fault },
+            9 => Event::Discarded { slot, lease },
             _ => Event::Gone { slot, dial },
         };
         self.step_if_stale(event, bytes);
@@ -341,8 +354,8 @@ impl Harness {
             let event = match owed {
                 Owed::Dial => Event::Dialed { slot, dial },
                 Owed::End => Event::Gone { slot, dial },
-                Owed::Probe => Event::Proved { slot, dial },
-                Owed::Question => Event::FoundAlive { slot, dial },
+                Owed::Probe(by) => Event::Proved { slot, dial, by },
+                Owed::Question(by) => Event::FoundAlive { slot, dial, by },
             };
             self.step(event, bytes);
         }

@@ -2,9 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use relink::{
-    Backoff, DialId, Fault, LeaseId, Link, Pacer, Policy, Span, Time, Work,
-    link::{Command, Event, Session},
-    pacer,
+    Backoff, DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    link::{Command, Event, Link, Session},
+    pacer::{self, Pacer},
     policy::Checked,
 };
 
@@ -61,7 +61,7 @@ pub(crate) fn named_link_states(policy: &Checked) -> Vec<(&'static str, Link)> {
     let online = |at| [Event::Wanted, granted(at + Span::from_secs(5)), dialed(at)];
     let on = |at: Time, more: &[Event]| run(at, &[&online(at)[..], more].concat());
     let then = |at: Time, link: Link, event| link.step(policy, at, event).0;
-    let statement = |durable| Event::Worked { dial: DIAL, work: Work::Statement { durable } };
+    let statement = |durable| Event::Worked { lease: LEASE, work: Work::Statement { durable } };
     let lent = Event::Lent { lease: LEASE };
     let leased = |at| on(at, &[lent]);
     let busy = |at| on(at, &[lent, statement(true)]);
@@ -81,7 +81,7 @@ pub(crate) fn named_link_states(policy: &Checked) -> Vec<(&'static str, Link)> {
         ("online, due", run(late, &[Event::Wanted, granted(ms(54_900)), old])),
         ("leased, at rest", leased(late)),
         ("leased, too long", leased(ms(30_000))),
-        ("leased, in transaction", on(late, &[lent, Event::Worked { dial: DIAL, work: Work::InTransaction }])),
+        ("leased, in transaction", on(late, &[lent, Event::Worked { lease: LEASE, work: Work::InTransaction }])),
         ("leased, statement", on(late, &[lent, statement(false)])),
         ("leased, durable", busy(late)),
         ("leased, silent", busy(ms(48_000))),
@@ -105,9 +105,10 @@ pub(crate) fn link_states(policy: &Checked) -> Vec<Link> {
     named_link_states(policy).into_iter().map(|(_, link)| link).collect()
 }
 
-/// Every event of a link, with the identity that a state has and with another.
-pub(crate) fn named_link_events() -> Vec<(&'static str, Event)> {
+/// Every event of a link, with the identity that the state has and, with a *, with another.
+pub(crate) fn named_link_events(link: &Link) -> Vec<(&'static str, Event)> {
     let (stable_at, retire_at) = (ms(80_000), ms(150_000));
+    let (by, earlier) = (link.question().unwrap_or(ms(52_000)), ms(1_000));
     let durable = Work::Statement { durable: true };
     vec![
         ("wanted", Event::Wanted),
@@ -122,20 +123,24 @@ pub(crate) fn named_link_events() -> Vec<(&'static str, Event)> {
         ("dial failed", Event::DialFailed { dial: DIAL }),
         ("dial failed*", Event::DialFailed { dial: OTHER }),
         ("lent", Event::Lent { lease: LEASE }),
-        ("worked", Event::Worked { dial: DIAL, work: durable }),
-        ("worked*", Event::Worked { dial: OTHER, work: durable }),
+        ("worked", Event::Worked { lease: LEASE, work: durable }),
+        ("worked*", Event::Worked { lease: OTHER_LEASE, work: durable }),
         ("returned, at rest", Event::Returned { lease: LEASE, work: Work::AtRest }),
         ("returned, in transaction", Event::Returned { lease: LEASE, work: Work::InTransaction }),
         ("returned*", Event::Returned { lease: OTHER_LEASE, work: Work::AtRest }),
         ("doubted", Event::Doubted { topology: 2 }),
-        ("proved", Event::Proved { dial: DIAL }),
-        ("proved*", Event::Proved { dial: OTHER }),
-        ("unproved", Event::Unproved { dial: DIAL }),
-        ("unproved*", Event::Unproved { dial: OTHER }),
-        ("found alive", Event::FoundAlive { dial: DIAL }),
-        ("found alive*", Event::FoundAlive { dial: OTHER }),
-        ("found dead", Event::FoundDead { dial: DIAL }),
-        ("found dead*", Event::FoundDead { dial: OTHER }),
+        ("proved", Event::Proved { dial: DIAL, by }),
+        ("proved*", Event::Proved { dial: OTHER, by }),
+        ("proved, earlier*", Event::Proved { dial: DIAL, by: earlier }),
+        ("unproved", Event::Unproved { dial: DIAL, by }),
+        ("unproved*", Event::Unproved { dial: OTHER, by }),
+        ("unproved, earlier*", Event::Unproved { dial: DIAL, by: earlier }),
+        ("found alive", Event::FoundAlive { dial: DIAL, by }),
+        ("found alive*", Event::FoundAlive { dial: OTHER, by }),
+        ("found alive, earlier*", Event::FoundAlive { dial: DIAL, by: earlier }),
+        ("found dead", Event::FoundDead { dial: DIAL, by }),
+        ("found dead*", Event::FoundDead { dial: OTHER, by }),
+        ("found dead, earlier*", Event::FoundDead { dial: DIAL, by: earlier }),
         ("lost", Event::Lost { dial: DIAL }),
         ("lost*", Event::Lost { dial: OTHER }),
         ("gone", Event::Gone { dial: DIAL }),
@@ -146,13 +151,14 @@ pub(crate) fn named_link_events() -> Vec<(&'static str, Event)> {
     ]
 }
 
-pub(crate) fn link_events(_: &Link) -> Vec<Event> {
-    named_link_events().into_iter().map(|(_, event)| event).collect()
+pub(crate) fn link_events(link: &Link) -> Vec<Event> {
+    named_link_events(link).into_iter().map(|(_, event)| event).collect()
 }
 
-/// Whether an event names what none of the representative states has.
-pub(crate) fn is_stale(event: &Event) -> bool {
-    named_link_events().iter().any(|(name, other)| name.ends_with('*') && other == event)
+/// Every event that names something else than this link has.
+pub(crate) fn stale_link_events(link: &Link) -> Vec<Event> {
+    let events = named_link_events(link).into_iter();
+    events.filter(|(name, _)| name.ends_with('*')).map(|(_, event)| event).collect()
 }
 
 /// How to bring a fresh pacer of two endpoints into each phase; the second word says with what behind it.
@@ -254,7 +260,20 @@ pub(crate) fn shift_event(event: Event, by: Span) -> Event {
             Event::Dialed { dial, stable_at: shift(stable_at, by), retire_at: shift(retire_at, by) }
         }
         Event::Stopped { deadline } => Event::Stopped { deadline: shift(deadline, by) },
+        Event::Proved { dial, by: question } => Event::Proved { dial, by: shift(question, by) },
+        Event::Unproved { dial, by: question } => Event::Unproved { dial, by: shift(question, by) },
+        Event::FoundAlive { dial, by: question } => Event::FoundAlive { dial, by: shift(question, by) },
+        Event::FoundDead { dial, by: question } => Event::FoundDead { dial, by: shift(question, by) },
         other => other,
+    }
+}
+
+pub(crate) fn shift_command(command: Command, by: Span) -> Command {
+    match command {
+        Command::Probe { dial, by: question } => Command::Probe { dial, by: shift(question, by) },
+        Command::Reset { dial, by: question } => Command::Reset { dial, by: shift(question, by) },
+        Command::Ask { dial, by: question } => Command::Ask { dial, by: shift(question, by) },
+        Command::Abort(_) | Command::Close(_) | Command::Warn(_) => command,
     }
 }
 
@@ -299,13 +318,13 @@ pub(crate) fn rename_event(event: Event) -> Event {
         Event::Dialed { dial: of, stable_at, retire_at } => Event::Dialed { dial: dial(of), stable_at, retire_at },
         Event::DialFailed { dial: of } => Event::DialFailed { dial: dial(of) },
         Event::Lent { lease } => Event::Lent { lease: lease_id(lease) },
-        Event::Worked { dial: of, work } => Event::Worked { dial: dial(of), work },
+        Event::Worked { lease, work } => Event::Worked { lease: lease_id(lease), work },
         Event::Returned { lease, work } => Event::Returned { lease: lease_id(lease), work },
         Event::Doubted { topology } => Event::Doubted { topology: topology + 1_000 },
-        Event::Proved { dial: of } => Event::Proved { dial: dial(of) },
-        Event::Unproved { dial: of } => Event::Unproved { dial: dial(of) },
-        Event::FoundAlive { dial: of } => Event::FoundAlive { dial: dial(of) },
-        Event::FoundDead { dial: of } => Event::FoundDead { dial: dial(of) },
+        Event::Proved { dial: of, by } => Event::Proved { dial: dial(of), by },
+        Event::Unproved { dial: of, by } => Event::Unproved { dial: dial(of), by },
+        Event::FoundAlive { dial: of, by } => Event::FoundAlive { dial: dial(of), by },
+        Event::FoundDead { dial: of, by } => Event::FoundDead { dial: dial(of), by },
         Event::Lost { dial: of } => Event::Lost { dial: dial(of) },
         Event::Gone { dial: of } => Event::Gone { dial: dial(of) },
         Event::Wanted | Event::Unwanted | Event::HeldBack { .. } | Event::Renewed | Event::Retired => event,
@@ -317,9 +336,9 @@ pub(crate) fn rename_command(command: Command) -> Command {
     match command {
         Command::Abort(of) => Command::Abort(dial(of)),
         Command::Close(of) => Command::Close(dial(of)),
-        Command::Probe(of) => Command::Probe(dial(of)),
-        Command::Reset(of) => Command::Reset(dial(of)),
-        Command::Ask(of) => Command::Ask(dial(of)),
+        Command::Probe { dial: of, by } => Command::Probe { dial: dial(of), by },
+        Command::Reset { dial: of, by } => Command::Reset { dial: dial(of), by },
+        Command::Ask { dial: of, by } => Command::Ask { dial: dial(of), by },
         Command::Warn(lease) => Command::Warn(lease_id(lease)),
     }
 }

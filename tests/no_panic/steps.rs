@@ -3,7 +3,11 @@
 
 use std::hint::black_box;
 
-use relink::{DialId, Fault, Link, Pacer, Policy, Time, link, pacer};
+use relink::{
+    DialId, Fault, Policy, Time,
+    link::{self, Link},
+    pacer::{self, Pacer},
+};
 
 fn main() {
     let Ok(policy) = black_box(Policy::default()).check() else { return };

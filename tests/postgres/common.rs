@@ -199,7 +199,7 @@ impl Run {
     /// Gives all recorded events to the pure machine, which must command what was commanded.
     pub(crate) fn replays(&self) {
         let policy = self.policy.clone().check().expect("a policy");
-        let mut machine = relink::Pool::new(&policy, self.endpoints);
+        let mut machine = relink::pool::Pool::new(&policy, self.endpoints);
         let mut commands = Vec::new();
         for (index, step) in self.steps().into_iter().enumerate() {
             commands.clear();

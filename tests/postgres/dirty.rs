@@ -46,7 +46,7 @@ async fn next_is_clean(run: &Run, server: &Postgres, dropped: i32) {
 
 fn resets(run: &Run) -> usize {
     let commands = run.steps().into_iter().flat_map(|step| step.commands);
-    commands.filter(|command| matches!(command, Command::Link { command: Told::Reset(_), .. })).count()
+    commands.filter(|command| matches!(command, Command::Link { command: Told::Reset { .. }, .. })).count()
 }
 
 /// Waits until the server is at work for this session.

@@ -106,7 +106,7 @@ async fn faults_are_classified_alike_in_chinese() {
 
 fn probes(run: &Run) -> usize {
     let commands = run.steps().into_iter().flat_map(|step| step.commands);
-    commands.filter(|command| matches!(command, Command::Link { command: Told::Probe(_), .. })).count()
+    commands.filter(|command| matches!(command, Command::Link { command: Told::Probe { .. }, .. })).count()
 }
 
 #[tokio::test]

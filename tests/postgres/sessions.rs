@@ -215,7 +215,7 @@ async fn idle_sessions_are_retired_down_to_the_least() {
 /// How often the pool has asked a session before lending it.
 fn probes(run: &Run) -> usize {
     let commands = run.steps().into_iter().flat_map(|step| step.commands);
-    commands.filter(|command| matches!(command, Command::Link { command: Told::Probe(_), .. })).count()
+    commands.filter(|command| matches!(command, Command::Link { command: Told::Probe { .. }, .. })).count()
 }
 
 #[tokio::test]

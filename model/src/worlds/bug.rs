@@ -1,8 +1,8 @@
 //! The seeded bugs: what a wrapper around a production step can do wrong, and which law must say so.
 
 use relink::{
-    Checked, Fault, Policy, Pool, Work, link,
-    pool::{Command, Event},
+    Checked, Fault, Policy, Work, link,
+    pool::{Command, Event, Pool},
 };
 
 use super::{NOW, ghost::Ghost, law::Law, world::World};
@@ -26,7 +26,7 @@ pub enum Bug {
     DropTimer,
     /// The end of the pool is taken for the end of a pause.
     IgnoreStop,
-    /// A loss is made up where the server had answered about an earlier statement.
+    /// A late answer about an earlier statement is taken for one about the present statement.
     AnswerOldQuestion,
     /// Of two who wait, the last is served.
     GrantOutOfOrder,
@@ -70,12 +70,12 @@ impl Bug {
         match self {
             Self::TwoDials => Law::S1,
             Self::ForgetToClose => Law::S5,
-            Self::IgnoreNames => Law::S6,
+            Self::IgnoreNames | Self::AnswerOldQuestion => Law::S6,
             Self::RetryFatal => Law::S7,
             Self::DateByAnswer => Law::S8,
             Self::ForgetDemotion => Law::S9,
             Self::DropTimer => Law::S10,
-            Self::IgnoreStop | Self::AnswerOldQuestion => Law::S11,
+            Self::IgnoreStop => Law::S11,
             Self::GrantOutOfOrder | Self::SecondBorrower => Law::S12,
             Self::StretchDeadline => Law::S13,
             Self::UnobservedCommit => Law::S14,
@@ -119,9 +119,11 @@ impl Bug {
                 return None;
             }
             (Self::IgnoreStop, Event::Stopped { .. }) => Event::Resumed,
-            (Self::AnswerOldQuestion, Event::FoundAlive { slot, dial }) => Event::FoundDead { slot, dial },
-            (Self::UnobservedCommit, Event::Worked { slot, dial, work: Work::Statement { .. } }) => {
-                Event::Worked { slot, dial, work: Work::Statement { durable: false } }
+            (Self::AnswerOldQuestion, Event::FoundDead { slot, dial, by }) => {
+                Event::FoundDead { slot, dial, by: pool.link(slot).question().unwrap_or(by) }
+            }
+            (Self::UnobservedCommit, Event::Worked { slot, lease, work: Work::Statement { .. } }) => {
+                Event::Worked { slot, lease, work: Work::Statement { durable: false } }
             }
             (Self::LosePermit, Event::Gone { .. }) => return None,
             (Self::SkipReset, Event::Returned { slot, lease, .. }) => {

@@ -2,9 +2,9 @@
 //! who came first, and which law was broken.
 
 use relink::{
-    DialId, Fault, LeaseId, Pool, Time, Work,
+    DialId, Fault, LeaseId, Time, Work,
     link::{self, Link},
-    pool::{Command, Event, Refusal},
+    pool::{Command, Event, Pool, Refusal},
 };
 
 use super::{NOW, law::Law, world::World};
@@ -22,9 +22,18 @@ pub enum Line {
     Closing,
 }
 
+/// A question whose answer is outstanding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// What was asked.
+    pub about: About,
+    /// When the answer is too late: its name.
+    pub by: Time,
+}
+
 /// What a session or its server was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Question {
+pub enum About {
     /// The session: its role. `old`: a demotion came after the question, so the answer proves nothing.
     Role {
         /// Whether the answer is older than the demotion.
@@ -133,32 +142,27 @@ impl Ghost {
             Event::Asked { lease, deadline } => self.queue.push(Waiter { lease, deadline }),
             Event::GaveUp { lease } => self.queue.retain(|waiter| waiter.lease != lease),
             Event::Returned { lease, work, .. } => self.returned(lease, work),
-            Event::Discarded { lease, .. } => self.returned(lease, Work::AtRest),
+            // As if left unclean: nobody may have it any more.
+            Event::Discarded { lease, .. } => self.returned(lease, Work::InTransaction),
             Event::Dialed { dial, .. } => self.with(dial, |peer| {
                 peer.late = peer.line == Line::Aborting;
                 peer.line = Line::Open;
             }),
             Event::DialFailed { dial, fault, .. } => self.dial_failed(dial, fault),
-            Event::Proved { dial, .. } => self.with(dial, |peer| match peer.question.take() {
-                Some(Question::Role { old: false }) => peer.evidence = Evidence::Current,
-                Some(Question::Reset) => peer.dirty = false,
-                Some(Question::Role { old: true } | Question::Alive) | None => {}
-            }),
-            Event::Unproved { dial, fault, .. } => {
-                self.with(dial, |peer| peer.question = None);
+            Event::Proved { dial, by, .. } => match self.answered(dial, by) {
+                Some(About::Role { old: false }) => self.with(dial, |peer| peer.evidence = Evidence::Current),
+                Some(About::Reset) => self.with(dial, |peer| peer.dirty = false),
+                Some(About::Role { old: true } | About::Alive) | None => {}
+            },
+            Event::Unproved { dial, by, fault, .. } => {
+                self.answered(dial, by);
                 if fault == Fault::WrongRole {
                     self.demoted();
                 }
             }
-            Event::Worked { dial, work, .. } => {
-                // The question was about the statement before.
-                self.with(dial, |peer| peer.question = None);
-                for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.dial == dial) {
-                    borrower.work = work;
-                }
-            }
-            Event::FoundAlive { dial, .. } | Event::FoundDead { dial, .. } => {
-                self.with(dial, |peer| peer.question = None);
+            Event::Worked { lease, work, .. } => self.worked(lease, work),
+            Event::FoundAlive { dial, by, .. } | Event::FoundDead { dial, by, .. } => {
+                self.answered(dial, by);
             }
             Event::Gone { dial, .. } => self.peers.retain(|peer| peer.dial != dial),
             Event::Demoted => self.demoted(),
@@ -179,6 +183,24 @@ impl Ghost {
         if let Some(peer) = self.peer_mut(dial) {
             change(peer);
         }
+    }
+
+    fn ask(&mut self, dial: DialId, about: About, by: Time) {
+        self.with(dial, |peer| peer.question = Some(Question { about, by }));
+    }
+
+    /// What the question of that name was about, if its answer was outstanding.
+    fn answered(&mut self, dial: DialId, by: Time) -> Option<About> {
+        let answered = self.peer_mut(dial)?.question.take_if(|question| question.by == by);
+        answered.map(|question| question.about)
+    }
+
+    fn worked(&mut self, lease: LeaseId, work: Work) {
+        let Some(borrower) = self.borrowers.iter_mut().find(|borrower| borrower.lease == lease) else { return };
+        borrower.work = work;
+        let dial = borrower.dial;
+        // The question was about the statement before: its answer is played as a stale one.
+        self.with(dial, |peer| peer.question = None);
     }
 
     fn returned(&mut self, lease: LeaseId, work: Work) {
@@ -205,7 +227,7 @@ impl Ghost {
                 Line::Open => peer.evidence = Evidence::Demoted,
                 Line::Aborting | Line::Closing => {}
             }
-            if let Some(Question::Role { old }) = &mut peer.question {
+            if let Some(Question { about: About::Role { old }, .. }) = &mut peer.question {
                 *old = true;
             }
         }
@@ -222,15 +244,11 @@ impl Ghost {
                 self.must(open, Law::S5);
                 self.end(dial);
             }
-            Command::Link { command: link::Command::Probe(dial), .. } => {
-                self.with(dial, |peer| peer.question = Some(Question::Role { old: false }));
+            Command::Link { command: link::Command::Probe { dial, by }, .. } => {
+                self.ask(dial, About::Role { old: false }, by);
             }
-            Command::Link { command: link::Command::Reset(dial), .. } => {
-                self.with(dial, |peer| peer.question = Some(Question::Reset));
-            }
-            Command::Link { command: link::Command::Ask(dial), .. } => {
-                self.with(dial, |peer| peer.question = Some(Question::Alive));
-            }
+            Command::Link { command: link::Command::Reset { dial, by }, .. } => self.ask(dial, About::Reset, by),
+            Command::Link { command: link::Command::Ask { dial, by }, .. } => self.ask(dial, About::Alive, by),
             Command::Link { command: link::Command::Warn(_), .. } => {}
             Command::Grant { lease, slot, dial } => self.grant(lease, slot, dial),
             Command::Refuse { lease, refusal } => {
@@ -309,10 +327,10 @@ impl Ghost {
         let due = match event {
             Event::Lost { dial, .. } | Event::FoundDead { dial, .. } => dial == borrower.dial,
             Event::Elapsed => over,
-            Event::Discarded { .. } => false,
             Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Accepted { .. } => false,
             Event::Dialed { .. } | Event::DialFailed { .. } | Event::Proved { .. } | Event::Unproved { .. } => false,
             Event::Worked { .. } | Event::FoundAlive { .. } | Event::Gone { .. } | Event::Demoted => false,
+            Event::Discarded { .. } => false,
             Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed | Event::Stopped { .. } => false,
         };
         self.must(due, Law::S11);

@@ -1,7 +1,7 @@
 //! The laws that hold in every state, and the states that must be reachable so that none holds in vain.
 
 use relink::{
-    DialId, Fault, Time, Work, link,
+    DialId, Fault, LeaseId, Time, Work, link,
     link::Link,
     pool::{Command, Event, Tally},
 };
@@ -9,7 +9,7 @@ use stateright::Property;
 
 use super::{
     NOW,
-    ghost::{Evidence, Line, Question},
+    ghost::{About, Evidence, Line},
     world::{State, World},
 };
 
@@ -199,10 +199,20 @@ fn stale_answers_are_void(world: &World, state: &State) -> bool {
     }
     let forgotten = (0..world.endpoints).map(|endpoint| DialId::new(0, endpoint));
     let dials: Vec<DialId> = state.ghost.peers.iter().map(|peer| peer.dial).chain(forgotten).collect();
+    let leases = state.pool.queue().chain(state.ghost.borrowers.iter().map(|borrower| borrower.lease));
+    let leases: Vec<LeaseId> = leases.chain([LeaseId(0)]).collect();
     let slots = 0..u16::try_from(state.pool.links().len()).unwrap_or(u16::MAX);
     // One copy will do: as long as the law holds, no answer changes it.
     let (mut pool, mut out) = (state.pool.clone(), Vec::new());
-    slots.flat_map(|slot| dials.iter().flat_map(move |dial| answers(slot, *dial))).all(|event| {
+    let of_dials = slots.clone().flat_map(|slot| {
+        // To an earlier question, and to the one that is open.
+        let questions = [Some(NOW), state.pool.link(slot).question()].into_iter().flatten();
+        let answered =
+            dials.iter().flat_map(move |dial| questions.clone().flat_map(move |by| answers(slot, *dial, by)));
+        dials.iter().flat_map(move |dial| facts(slot, *dial)).chain(answered)
+    });
+    let of_leases = slots.flat_map(|slot| leases.iter().flat_map(move |lease| words(slot, *lease)));
+    of_dials.chain(of_leases).all(|event| {
         if is_outstanding(state, event) {
             return true;
         }
@@ -212,19 +222,31 @@ fn stale_answers_are_void(world: &World, state: &State) -> bool {
     })
 }
 
-/// Every answer about that name from that place.
-fn answers(slot: u16, dial: DialId) -> [Event; 9] {
+/// Everything that may be said of a dial or session of that name in that place.
+fn facts(slot: u16, dial: DialId) -> [Event; 5] {
     [
         Event::Accepted { slot, dial },
         Event::Dialed { slot, dial },
         Event::DialFailed { slot, dial, fault: Fault::Misconfigured },
-        Event::Proved { slot, dial },
-        Event::Unproved { slot, dial, fault: Fault::WrongRole },
-        Event::FoundAlive { slot, dial },
-        Event::FoundDead { slot, dial },
         Event::Lost { slot, dial, fault: Fault::Lost },
         Event::Gone { slot, dial },
     ]
+}
+
+/// Every answer to the question of that name.
+fn answers(slot: u16, dial: DialId, by: Time) -> [Event; 4] {
+    [
+        Event::Proved { slot, dial, by },
+        Event::Unproved { slot, dial, by, fault: Fault::WrongRole },
+        Event::FoundAlive { slot, dial, by },
+        Event::FoundDead { slot, dial, by },
+    ]
+}
+
+/// Everything that a borrower of that name may say.
+fn words(slot: u16, lease: LeaseId) -> [Event; 3] {
+    let work = Work::Statement { durable: true };
+    [Event::Worked { slot, lease, work }, Event::Returned { slot, lease, work }, Event::Discarded { slot, lease }]
 }
 
 fn closes(command: Command, event: Event) -> bool {
@@ -238,25 +260,33 @@ fn closes(command: Command, event: Event) -> bool {
 fn is_outstanding(state: &State, event: Event) -> bool {
     let peer = |slot: u16, dial: DialId| state.ghost.peer(dial).filter(|peer| peer.slot == slot);
     let line = |slot, dial| peer(slot, dial).map(|peer| peer.line);
-    let question = |slot, dial| peer(slot, dial).and_then(|peer| peer.question);
+    let asked = |slot, dial, by| {
+        peer(slot, dial).and_then(|peer| peer.question).filter(|question| question.by == by).map(|asked| asked.about)
+    };
+    let lent = |slot, lease| state.ghost.borrowers.iter().any(|held| (held.slot, held.lease) == (slot, lease));
     match event {
         Event::Accepted { slot, dial } | Event::Dialed { slot, dial } | Event::DialFailed { slot, dial, .. } => {
             matches!(line(slot, dial), Some(Line::Dialing | Line::Aborting))
         }
-        Event::Proved { slot, dial } | Event::Unproved { slot, dial, .. } => {
-            matches!(question(slot, dial), Some(Question::Role { .. } | Question::Reset))
+        Event::Proved { slot, dial, by } | Event::Unproved { slot, dial, by, .. } => {
+            matches!(asked(slot, dial, by), Some(About::Role { .. } | About::Reset))
         }
-        // That a session is at work is true of every session with a statement in flight.
-        Event::FoundAlive { slot, dial } => {
-            let at_work = |b: &super::ghost::Borrower| b.dial == dial && matches!(b.work, Work::Statement { .. });
-            question(slot, dial) == Some(Question::Alive) || state.ghost.borrowers.iter().any(at_work)
+        Event::FoundAlive { slot, dial, by } | Event::FoundDead { slot, dial, by } => {
+            asked(slot, dial, by) == Some(About::Alive)
         }
-        Event::FoundDead { slot, dial } => question(slot, dial) == Some(Question::Alive),
         Event::Lost { slot, dial, .. } => line(slot, dial) == Some(Line::Open),
         Event::Gone { slot, dial } => matches!(line(slot, dial), Some(Line::Aborting | Line::Closing)),
-        Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Worked { .. } => true,
-        Event::Demoted | Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed => true,
-        Event::Stopped { .. } | Event::Elapsed | Event::Discarded { .. } => true,
+        Event::Worked { slot, lease, .. } | Event::Returned { slot, lease, .. } | Event::Discarded { slot, lease } => {
+            lent(slot, lease)
+        }
+        Event::Asked { .. }
+        | Event::GaveUp { .. }
+        | Event::Demoted
+        | Event::Renewed
+        | Event::Resized { .. }
+        | Event::Paused
+        | Event::Resumed => true,
+        Event::Stopped { .. } | Event::Elapsed => true,
     }
 }
 
@@ -285,7 +315,11 @@ fn witnesses(world: &World) -> Vec<Property<World>> {
     ];
     if world.returns.len() > 1 {
         all.push(Property::<World>::sometimes("an unclean session being reset", |_, state| {
-            state.ghost.peers.iter().any(|peer| peer.dirty && peer.question == Some(Question::Reset))
+            state
+                .ghost
+                .peers
+                .iter()
+                .any(|peer| peer.dirty && peer.question.is_some_and(|asked| asked.about == About::Reset))
         }));
     }
     if world.pause {
@@ -342,7 +376,11 @@ fn witnesses(world: &World) -> Vec<Property<World>> {
     }
     if world.demotion {
         all.push(Property::<World>::sometimes("asked for its role", |_, state| {
-            state.ghost.peers.iter().any(|peer| matches!(peer.question, Some(Question::Role { .. })))
+            state
+                .ghost
+                .peers
+                .iter()
+                .any(|peer| peer.question.is_some_and(|asked| matches!(asked.about, About::Role { .. })))
         }));
         all.push(Property::<World>::sometimes("demoted", |_, state| {
             state.ghost.peers.iter().any(|peer| peer.evidence == Evidence::Demoted)

@@ -1,8 +1,8 @@
 //! Small closed worlds in which the production machines are put through everything that can happen.
 //!
-//! A world is a `stateright` [`Model`](stateright::Model): its states hold a production [`Pool`](relink::Pool), seen
+//! A world is a `stateright` [`Model`](stateright::Model): its states hold a production [`Pool`], seen
 //! from a [`Frame`](relink::Frame) whose present is [`NOW`], and a [`Ghost`](ghost::Ghost) that knows what the pool does not. Its
-//! transitions call [`Pool::step`](relink::Pool::step) and nothing else of relink's decisions.
+//! transitions call [`Pool::step`](relink::pool::Pool::step) and nothing else of relink's decisions.
 //!
 //! * [`one_link`]: a single connection, which is a pool of one, with everything that can befall it.
 //! * [`pool_of_two`]: two places, three who come, wait, cancel, leave unclean or never come back.
@@ -11,9 +11,9 @@
 //!
 //! Assumed: the driver tells of a due timer before time passes on (a lag of nothing, in ticks of a
 //! millisecond), carries out every order, and gives each answer under the name it belongs to. Answers may come at any
-//! time, after they are of use, or never; duplicates and answers to what is forgotten are played in every state (S6). A
-//! question about a statement is dropped when that statement is answered. Chance is an adversary: it takes every
-//! outcome of every draw.
+//! time, after they are of use, or never; duplicates, answers to earlier questions and to what is forgotten, and words
+//! of those who are no borrowers any more are played in every state (S6). Chance is an adversary: it takes every outcome
+//! of every draw.
 //!
 //! Not covered: more than two places or endpoints, lifetimes, idle retirement and long-lease reports, askers, clocks
 //! that jump, real policies (the windows here are a few milliseconds), and anything that must happen *eventually*.

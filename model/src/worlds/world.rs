@@ -1,16 +1,16 @@
 //! A pool, everything around it, and every order in which things may happen.
 
 use relink::{
-    Checked, DialId, Fault, Frame, LeaseId, Pool, Span, Time, Work,
+    Checked, DialId, Fault, Frame, LeaseId, Span, Time, Work,
     link::Link,
-    pool::{Command, Event},
+    pool::{Command, Event, Pool},
 };
 use stateright::{Model, Property};
 
 use super::{
     NOW,
     bug::Bug,
-    ghost::{Ghost, Line, Peer, Question},
+    ghost::{About, Ghost, Line, Peer, Question},
     law::{self, Law},
 };
 
@@ -118,6 +118,7 @@ impl World {
             peer.dial = frame.dial(peer.dial);
             peer.deadline = if dialing { overdue(peer.deadline) } else { NOW };
             peer.outdated &= dialing;
+            peer.question = peer.question.map(|asked| Question { by: frame.due(asked.by), ..asked });
         }
         for waiter in &mut ghost.queue {
             waiter.lease = frame.lease(waiter.lease);
@@ -143,13 +144,14 @@ impl World {
             tell.drawn(Event::GaveUp { lease: waiter.lease });
         }
         for borrower in &ghost.borrowers {
-            let (slot, dial, lease) = (borrower.slot, borrower.dial, borrower.lease);
+            let (slot, lease) = (borrower.slot, borrower.lease);
             for work in self.works.iter().filter(|work| **work != borrower.work) {
-                tell.once(Event::Worked { slot, dial, work: *work });
+                tell.once(Event::Worked { slot, lease, work: *work });
             }
             for work in self.returns {
                 tell.once(Event::Returned { slot, lease, work: *work });
             }
+            tell.once(Event::Discarded { slot, lease });
         }
         if self.demotion {
             tell.once(Event::Demoted);
@@ -191,20 +193,20 @@ impl World {
             Line::Open => tell.drawn(Event::Lost { slot, dial, fault: Fault::Lost }),
             Line::Closing => tell.once(Event::Gone { slot, dial }),
         }
-        match peer.question {
-            Some(Question::Role { .. }) => {
-                tell.once(Event::Proved { slot, dial });
-                tell.drawn(Event::Unproved { slot, dial, fault: Fault::WrongRole });
+        let Some(Question { about, by }) = peer.question else { return };
+        match about {
+            About::Role { .. } => {
+                tell.once(Event::Proved { slot, dial, by });
+                tell.drawn(Event::Unproved { slot, dial, by, fault: Fault::WrongRole });
             }
-            Some(Question::Reset) => {
-                tell.once(Event::Proved { slot, dial });
-                tell.drawn(Event::Unproved { slot, dial, fault: Fault::Lost });
+            About::Reset => {
+                tell.once(Event::Proved { slot, dial, by });
+                tell.drawn(Event::Unproved { slot, dial, by, fault: Fault::Lost });
             }
-            Some(Question::Alive) => {
-                tell.once(Event::FoundAlive { slot, dial });
-                tell.drawn(Event::FoundDead { slot, dial });
+            About::Alive => {
+                tell.once(Event::FoundAlive { slot, dial, by });
+                tell.drawn(Event::FoundDead { slot, dial, by });
             }
-            None => {}
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The state behind a pool's handles, and the one place where events go in and commands come out.
 
+mod carry_out;
+mod observe;
+
 use std::{
     collections::VecDeque,
     mem,
@@ -16,17 +19,13 @@ use tokio::{
 };
 
 use super::{
-    Cause, Connect, Death, Error, Event, Failure, Kind, State, Status, Step, Trace,
+    Cause, Connect, Death, Event, Failure, Kind, State, Status, Step, Trace,
     chance::Chance,
     lease::{Granted, Kept},
-    session,
 };
 use crate::{
-    Checked, DialId, Fault, LeaseId, Link, Refusal, Time, Work,
-    core::{
-        link,
-        pool::{self, Command},
-    },
+    Checked, DialId, Fault, LeaseId, Refusal, Time, Work,
+    core::pool::{self, Command},
 };
 
 /// What a place in the pool holds beside its link: the things that a pure machine cannot hold.
@@ -282,17 +281,27 @@ impl<C: Connect> Shared<C> {
         let mut core = self.lock();
         let Death { failure, work } = death;
         let fault = failure.fault;
-        if core.machine.link(slot).session().is_some_and(|session| session.dial == dial) {
+        let link = core.machine.link(slot);
+        if link.session().is_some_and(|session| session.dial == dial) {
             self.blame(&mut core, dial, failure, Kind::Lost);
+            if let Some(lease) = link.lease() {
+                self.step(&mut core, pool::Event::Worked { slot, lease: lease.id, work });
+            }
         }
-        self.step(&mut core, pool::Event::Worked { slot, dial, work });
         self.step(&mut core, pool::Event::Lost { slot, dial, fault });
         self.publish(&mut core);
         self.unlock(core);
     }
 
     /// A probe or a reset has an answer, and the client comes back.
-    pub(super) fn probed(self: &Arc<Self>, slot: u16, dial: DialId, kept: Kept<C>, answer: Result<(), Failure>) {
+    pub(super) fn probed(
+        self: &Arc<Self>,
+        slot: u16,
+        dial: DialId,
+        by: Time,
+        kept: Kept<C>,
+        answer: Result<(), Failure>,
+    ) {
         let mut core = self.lock();
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) && place.kept.is_none() => {
@@ -302,11 +311,11 @@ impl<C: Connect> Shared<C> {
             Some(_) | None => core.trash.push(kept),
         }
         let event = match answer {
-            Ok(()) => pool::Event::Proved { slot, dial },
+            Ok(()) => pool::Event::Proved { slot, dial, by },
             Err(failure) => {
                 let fault = failure.fault;
                 self.blame(&mut core, dial, failure, Kind::Unproved);
-                pool::Event::Unproved { slot, dial, fault }
+                pool::Event::Unproved { slot, dial, by, fault }
             }
         };
         self.step(&mut core, event);
@@ -382,218 +391,6 @@ impl<C: Connect> Shared<C> {
             }
             next = core.follow_ups.pop_front();
         }
-    }
-
-    fn carry_out(self: &Arc<Self>, core: &mut Core<C>, command: Command) {
-        match command {
-            Command::Dial { slot, dial } => self.start_dial(core, slot, dial),
-            Command::Link { slot, command } => self.carry_out_link(core, slot, command),
-            Command::Grant { lease, slot, dial } => self.grant(core, lease, slot, dial),
-            Command::Refuse { lease, refusal } => self.refuse(core, lease, refusal),
-            Command::Report { lease, fault } => self.tell(None, Kind::LeaseLost(lease, fault)),
-        }
-    }
-
-    fn start_dial(self: &Arc<Self>, core: &mut Core<C>, slot: u16, dial: DialId) {
-        core.dials += 1;
-        let index = usize::from(slot);
-        while core.slots.len() <= index {
-            core.slots.push(Slot::EMPTY);
-        }
-        self.tell(Some(dial), Kind::Dialing);
-        let task = self.runtime.spawn(session::run(Arc::downgrade(self), Arc::clone(&self.connect), slot, dial));
-        if let Some(place) = core.slots.get_mut(index) {
-            *place = Slot { dial: Some(dial), task: Some(task.abort_handle()), ..Slot::EMPTY };
-        }
-    }
-
-    fn carry_out_link(self: &Arc<Self>, core: &mut Core<C>, slot: u16, command: link::Command) {
-        let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
-        match command {
-            link::Command::Abort(dial) if place.dial == Some(dial) => {
-                place.aborted = Some(dial);
-                core.trash.extend(place.kept.take());
-                for task in [place.probe.take(), place.task.take()].into_iter().flatten() {
-                    task.abort();
-                }
-            }
-            // Dropping the client ends the session gracefully; its task tells when it has ended.
-            link::Command::Close(dial) if place.dial == Some(dial) => core.trash.extend(place.kept.take()),
-            link::Command::Probe(dial) | link::Command::Reset(dial) if place.dial == Some(dial) => {
-                let Some(kept) = place.kept.take() else { return };
-                let clean = matches!(command, link::Command::Reset(_));
-                let shared = Arc::downgrade(self);
-                let connect = Arc::clone(&self.connect);
-                let task = self.runtime.spawn(session::probe(shared, connect, slot, dial, kept, clean));
-                place.probe = Some(task.abort_handle());
-            }
-            link::Command::Warn(lease) => {
-                let Some(acquired) = place.acquired else { return };
-                tracing::warn!(lease = lease.0, %acquired, "a lease has been held for long");
-                self.tell(None, Kind::LeaseLong(lease, acquired));
-            }
-            // The driver tells the machine of a statement only when its session ends or comes back, so
-            // no link is ever suspected, and there is nothing to ask.
-            link::Command::Ask(_) => {}
-            link::Command::Abort(_) | link::Command::Close(_) => {}
-            link::Command::Probe(_) | link::Command::Reset(_) => {}
-        }
-    }
-
-    fn grant(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, slot: u16, dial: DialId) {
-        let asking = core.asking.filter(|(asking, _)| *asking == lease);
-        let waiter = match asking {
-            Some(_) => None,
-            None => core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease).ok(),
-        };
-        let waiter = waiter.and_then(|place| core.waiting.remove(place));
-        let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
-        let Some(kept) = place.kept.take_if(|_| place.dial == Some(dial)) else { return };
-        let granted = Granted { lease, slot, dial, kept };
-        if let Some((_, acquired)) = asking {
-            place.acquired = Some(acquired);
-            core.answer = Some(Ok(granted));
-            return;
-        }
-        let unwanted = match waiter {
-            Some(waiter) => {
-                place.acquired = Some(waiter.acquired);
-                waiter.answer.send(Ok(granted)).err().and_then(Result::ok)
-            }
-            None => Some(granted),
-        };
-        // Who waited is gone without a word: the session comes back as if it had been used.
-        if let Some(granted) = unwanted {
-            place.kept = Some(granted.kept);
-            core.follow_ups.push_back(pool::Event::Returned { slot, lease, work: Work::AtRest });
-        }
-    }
-
-    fn refuse(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, refusal: Refusal) {
-        self.tell(None, Kind::Refused(lease, refusal));
-        if core.asking.is_some_and(|(asking, _)| asking == lease) {
-            core.answer = Some(Err(refusal));
-        } else if let Ok(place) = core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease) {
-            if let Some(waiter) = core.waiting.remove(place) {
-                // Who waited may be gone: then nobody needs to know.
-                let _gone = waiter.answer.send(Err(refusal));
-            }
-        }
-    }
-
-    fn endpoint(&self, dial: DialId) -> Arc<str> {
-        self.endpoints.get(usize::from(dial.endpoint())).cloned().unwrap_or_else(|| "?".into())
-    }
-
-    fn blame(&self, core: &mut Core<C>, dial: DialId, failure: Failure, kind: fn(Arc<Failure>) -> Kind) {
-        let endpoint = self.endpoint(dial);
-        let failure = Arc::new(failure);
-        let kind = kind(Arc::clone(&failure));
-        tracing::debug!(%endpoint, %failure, "relink");
-        // While dialing is stopped, what stopped it is what somebody must act on: a session that ends
-        // meanwhile is told as an event, and changes nothing of that.
-        if core.machine.pacer().held().is_none() || core.cause.is_none() {
-            core.cause = Some(Cause { endpoint, failure, at: Instant::now() });
-        }
-        self.tell(Some(dial), kind);
-    }
-
-    /// Tells of what is about to be cut because its deadline has passed: nobody else can, for what is
-    /// silent does not say why.
-    fn blame_overdue(&self, core: &mut Core<C>, now: Time) {
-        let silent = |link: &Link| match *link {
-            Link::Dialing { dial, deadline, accepted, .. } if deadline <= now => {
-                let failure = if accepted {
-                    Failure::new(Fault::TimedOut, "accepted, then silent until the dial's deadline")
-                } else {
-                    Failure::new(Fault::Unreachable, "no answer until the dial's deadline")
-                };
-                Some((dial, failure, Kind::DialFailed as fn(_) -> _))
-            }
-            Link::Probing { session, deadline, .. } if deadline <= now => {
-                let failure = Failure::new(Fault::TimedOut, "the session was asked and stayed silent");
-                Some((session.dial, failure, Kind::Unproved as fn(_) -> _))
-            }
-            Link::Dialing { .. } | Link::Probing { .. } => None,
-            Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closing { .. } | Link::Closed => None,
-            Link::Online { .. } | Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. } => None,
-        };
-        let overdue: Vec<_> = core.machine.links().iter().filter_map(silent).collect();
-        for (dial, failure, kind) in overdue {
-            self.blame(core, dial, failure, kind);
-        }
-    }
-
-    fn tell(&self, dial: Option<DialId>, kind: Kind) {
-        if self.events.receiver_count() == 0 {
-            return;
-        }
-        let event = Event { at: self.origin.elapsed(), endpoint: dial.map(|dial| self.endpoint(dial)), kind };
-        // No receiver is no error: nobody wants to know.
-        let _none = self.events.send(event);
-    }
-
-    /// Lets everybody see where the pool stands, if that has changed.
-    pub(super) fn publish(&self, core: &mut Core<C>) {
-        let pacer = core.machine.pacer().at(self.now());
-        if pacer.outage_since().is_none() {
-            core.cause = None;
-        }
-        let state = state(&core.machine, &pacer);
-        let next_dial_at = self.instant(core.machine.next_dial_at(&self.policy));
-        let (cause, dials) = (&core.cause, core.dials);
-        let mut changed = false;
-        self.status.send_if_modified(|status| {
-            changed = status.state != state;
-            let same = !changed && status.cause == *cause && status.next_dial_at == next_dial_at;
-            if changed {
-                status.since = Instant::now();
-            }
-            status.state = state;
-            status.cause.clone_from(cause);
-            status.next_dial_at = next_dial_at;
-            status.dials = dials;
-            !same
-        });
-        if changed {
-            tracing::info!(%state, "relink");
-            self.tell(None, Kind::State(state));
-        }
-    }
-
-    /// The error of a wait that began at `asked`.
-    pub(super) fn error(&self, refusal: Refusal, asked: Instant) -> Error {
-        let core = self.lock();
-        let tally = core.machine.tally();
-        let now = Instant::now();
-        Error {
-            refusal,
-            cause: core.cause.clone(),
-            dials: core.dials.saturating_sub(core.dials_before),
-            waited: now.duration_since(asked),
-            next_dial_in: self
-                .instant(core.machine.next_dial_at(&self.policy))
-                .map(|at| at.saturating_duration_since(now)),
-            leased: (tally.leased, core.machine.max_size()),
-            waiters: core.machine.waiters(),
-        }
-    }
-}
-
-fn state(machine: &pool::Pool, pacer: &crate::Pacer) -> State {
-    let online = pacer.online() > 0;
-    if machine.is_closed() {
-        State::Closed
-    } else if machine.is_stopping() {
-        State::Stopping
-    } else if let (Some(fault), false) = (pacer.held(), online) {
-        State::Held(fault)
-    } else if pacer.outage_since().is_some() {
-        if online { State::Settling } else { State::Down }
-    } else if online {
-        State::Up
-    } else {
-        State::Connecting
     }
 }
 

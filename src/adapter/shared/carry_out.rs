@@ -1,0 +1,112 @@
+//! Commands out: what the machine orders becomes tasks, answers and closed sessions.
+
+use std::sync::Arc;
+
+use super::{Core, Shared, Slot};
+use crate::{
+    DialId, LeaseId, Refusal, Work,
+    adapter::{Connect, Kind, lease::Granted, session},
+    core::{
+        link,
+        pool::{self, Command},
+    },
+};
+
+impl<C: Connect> Shared<C> {
+    pub(super) fn carry_out(self: &Arc<Self>, core: &mut Core<C>, command: Command) {
+        match command {
+            Command::Dial { slot, dial } => self.start_dial(core, slot, dial),
+            Command::Link { slot, command } => self.carry_out_link(core, slot, command),
+            Command::Grant { lease, slot, dial } => self.grant(core, lease, slot, dial),
+            Command::Refuse { lease, refusal } => self.refuse(core, lease, refusal),
+            Command::Report { lease, fault } => self.tell(None, Kind::LeaseLost(lease, fault)),
+        }
+    }
+
+    fn start_dial(self: &Arc<Self>, core: &mut Core<C>, slot: u16, dial: DialId) {
+        core.dials += 1;
+        let index = usize::from(slot);
+        while core.slots.len() <= index {
+            core.slots.push(Slot::EMPTY);
+        }
+        self.tell(Some(dial), Kind::Dialing);
+        let task = self.runtime.spawn(session::run(Arc::downgrade(self), Arc::clone(&self.connect), slot, dial));
+        if let Some(place) = core.slots.get_mut(index) {
+            *place = Slot { dial: Some(dial), task: Some(task.abort_handle()), ..Slot::EMPTY };
+        }
+    }
+
+    fn carry_out_link(self: &Arc<Self>, core: &mut Core<C>, slot: u16, command: link::Command) {
+        let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
+        match command {
+            link::Command::Abort(dial) if place.dial == Some(dial) => {
+                place.aborted = Some(dial);
+                core.trash.extend(place.kept.take());
+                for task in [place.probe.take(), place.task.take()].into_iter().flatten() {
+                    task.abort();
+                }
+            }
+            // Dropping the client ends the session gracefully; its task tells when it has ended.
+            link::Command::Close(dial) if place.dial == Some(dial) => core.trash.extend(place.kept.take()),
+            link::Command::Probe { dial, by } | link::Command::Reset { dial, by } if place.dial == Some(dial) => {
+                let Some(kept) = place.kept.take() else { return };
+                let clean = matches!(command, link::Command::Reset { .. });
+                let shared = Arc::downgrade(self);
+                let connect = Arc::clone(&self.connect);
+                let task = self.runtime.spawn(session::probe(shared, connect, slot, dial, by, kept, clean));
+                place.probe = Some(task.abort_handle());
+            }
+            link::Command::Warn(lease) => {
+                let Some(acquired) = place.acquired else { return };
+                tracing::warn!(lease = lease.0, %acquired, "a lease has been held for long");
+                self.tell(None, Kind::LeaseLong(lease, acquired));
+            }
+            // The driver tells the machine of a statement only when its session ends or comes back, so
+            // no link is ever suspected, and there is nothing to ask.
+            link::Command::Ask { .. } => {}
+            link::Command::Abort(_) | link::Command::Close(_) => {}
+            link::Command::Probe { .. } | link::Command::Reset { .. } => {}
+        }
+    }
+
+    fn grant(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, slot: u16, dial: DialId) {
+        let asking = core.asking.filter(|(asking, _)| *asking == lease);
+        let waiter = match asking {
+            Some(_) => None,
+            None => core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease).ok(),
+        };
+        let waiter = waiter.and_then(|place| core.waiting.remove(place));
+        let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
+        let Some(kept) = place.kept.take_if(|_| place.dial == Some(dial)) else { return };
+        let granted = Granted { lease, slot, dial, kept };
+        if let Some((_, acquired)) = asking {
+            place.acquired = Some(acquired);
+            core.answer = Some(Ok(granted));
+            return;
+        }
+        let unwanted = match waiter {
+            Some(waiter) => {
+                place.acquired = Some(waiter.acquired);
+                waiter.answer.send(Ok(granted)).err().and_then(Result::ok)
+            }
+            None => Some(granted),
+        };
+        // Who waited is gone without a word: the session comes back as if it had been used.
+        if let Some(granted) = unwanted {
+            place.kept = Some(granted.kept);
+            core.follow_ups.push_back(pool::Event::Returned { slot, lease, work: Work::AtRest });
+        }
+    }
+
+    fn refuse(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, refusal: Refusal) {
+        self.tell(None, Kind::Refused(lease, refusal));
+        if core.asking.is_some_and(|(asking, _)| asking == lease) {
+            core.answer = Some(Err(refusal));
+        } else if let Ok(place) = core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease)
+            && let Some(waiter) = core.waiting.remove(place)
+        {
+            // Who waited may be gone: then nobody needs to know.
+            let _gone = waiter.answer.send(Err(refusal));
+        }
+    }
+}

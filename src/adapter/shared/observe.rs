@@ -1,0 +1,129 @@
+//! What an operator sees: the status, the events, and the cause in an error.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Core, Shared};
+use crate::{
+    DialId, Fault, Refusal, Time,
+    adapter::{Cause, Connect, Error, Event, Failure, Kind, State},
+    core::{link::Link, pacer::Pacer, pool},
+};
+
+impl<C: Connect> Shared<C> {
+    fn endpoint(&self, dial: DialId) -> Arc<str> {
+        self.endpoints.get(usize::from(dial.endpoint())).cloned().unwrap_or_else(|| "?".into())
+    }
+
+    pub(super) fn blame(&self, core: &mut Core<C>, dial: DialId, failure: Failure, kind: fn(Arc<Failure>) -> Kind) {
+        let endpoint = self.endpoint(dial);
+        let failure = Arc::new(failure);
+        let kind = kind(Arc::clone(&failure));
+        tracing::debug!(%endpoint, %failure, "relink");
+        // While dialing is stopped, what stopped it is what somebody must act on: a session that ends
+        // meanwhile is told as an event, and changes nothing of that.
+        if core.machine.pacer().held().is_none() || core.cause.is_none() {
+            core.cause = Some(Cause { endpoint, failure, at: Instant::now() });
+        }
+        self.tell(Some(dial), kind);
+    }
+
+    /// Tells of what is about to be cut because its deadline has passed: nobody else can, for what is
+    /// silent does not say why.
+    pub(super) fn blame_overdue(&self, core: &mut Core<C>, now: Time) {
+        let silent = |link: &Link| match *link {
+            Link::Dialing { dial, deadline, accepted, .. } if deadline <= now => {
+                let failure = if accepted {
+                    Failure::new(Fault::TimedOut, "accepted, then silent until the dial's deadline")
+                } else {
+                    Failure::new(Fault::Unreachable, "no answer until the dial's deadline")
+                };
+                Some((dial, failure, Kind::DialFailed as fn(_) -> _))
+            }
+            Link::Probing { session, deadline, .. } if deadline <= now => {
+                let failure = Failure::new(Fault::TimedOut, "the session was asked and stayed silent");
+                Some((session.dial, failure, Kind::Unproved as fn(_) -> _))
+            }
+            Link::Dialing { .. } | Link::Probing { .. } => None,
+            Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closing { .. } | Link::Closed => None,
+            Link::Online { .. } | Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. } => None,
+        };
+        let overdue: Vec<_> = core.machine.links().iter().filter_map(silent).collect();
+        for (dial, failure, kind) in overdue {
+            self.blame(core, dial, failure, kind);
+        }
+    }
+
+    pub(super) fn tell(&self, dial: Option<DialId>, kind: Kind) {
+        if self.events.receiver_count() == 0 {
+            return;
+        }
+        let event = Event { at: self.origin.elapsed(), endpoint: dial.map(|dial| self.endpoint(dial)), kind };
+        // No receiver is no error: nobody wants to know.
+        let _none = self.events.send(event);
+    }
+
+    /// Lets everybody see where the pool stands, if that has changed.
+    pub(super) fn publish(&self, core: &mut Core<C>) {
+        let pacer = core.machine.pacer().at(self.now());
+        if pacer.outage_since().is_none() {
+            core.cause = None;
+        }
+        let state = state(&core.machine, &pacer);
+        let next_dial_at = self.instant(core.machine.next_dial_at(&self.policy));
+        let (cause, dials) = (&core.cause, core.dials);
+        let mut changed = false;
+        self.status.send_if_modified(|status| {
+            changed = status.state != state;
+            let same = !changed && status.cause == *cause && status.next_dial_at == next_dial_at;
+            if changed {
+                status.since = Instant::now();
+            }
+            status.state = state;
+            status.cause.clone_from(cause);
+            status.next_dial_at = next_dial_at;
+            status.dials = dials;
+            !same
+        });
+        if changed {
+            tracing::info!(%state, "relink");
+            self.tell(None, Kind::State(state));
+        }
+    }
+
+    /// The error of a wait that began at `asked`.
+    pub(in crate::adapter) fn error(&self, refusal: Refusal, asked: Instant) -> Error {
+        let core = self.lock();
+        let tally = core.machine.tally();
+        let now = Instant::now();
+        Error {
+            refusal,
+            cause: core.cause.clone(),
+            dials: core.dials.saturating_sub(core.dials_before),
+            waited: now.duration_since(asked),
+            next_dial_in: self
+                .instant(core.machine.next_dial_at(&self.policy))
+                .map(|at| at.saturating_duration_since(now)),
+            leased: (tally.leased, core.machine.max_size()),
+            waiters: core.machine.waiters(),
+        }
+    }
+}
+
+fn state(machine: &pool::Pool, pacer: &Pacer) -> State {
+    let online = pacer.online() > 0;
+    if machine.is_closed() {
+        State::Closed
+    } else if machine.is_stopping() {
+        State::Stopping
+    } else if let (Some(fault), false) = (pacer.held(), online) {
+        State::Held(fault)
+    } else if pacer.outage_since().is_some() {
+        if online { State::Settling } else { State::Down }
+    } else if online {
+        State::Up
+    } else {
+        State::Connecting
+    }
+}

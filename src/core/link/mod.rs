@@ -1,0 +1,378 @@
+//! The life of one connection.
+//!
+//! Idle → waiting for the pacer → dialing → online ⇄ leased → … Every answer carries the name of the
+//! dial, the lease or the question that it answers, and identity, not timing, decides what is stale: a
+//! late success is closed, never adopted; a late return, proof or loss changes nothing. Each state has
+//! at most one timeout, [`Link::timeout`], which follows from the state and the policy: entering a
+//! state arms it, leaving drops it.
+//!
+//! A question, be it a probe, a reset or one to the server, is named by its session and by the time by
+//! which it must be answered, `by`: the deadline of the state that asks. One is open at a time. Each
+//! about a borrower's statement has a later deadline than the one before, and a probe or reset is
+//! followed by another only once it was answered: no late answer can be taken for that of another
+//! question. One given twice can, if both deadlines fall on the same millisecond.
+
+mod step;
+
+use Link::{Closed, Closing, Dialing, Draining, Held, Idle, Leased, Online, Probing, Suspected, Waiting};
+
+use super::{fault::Fault, pacer::DialId, policy::Checked, time::Time};
+
+/// What a session is doing, as far as its stream has shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Work {
+    /// Nothing is in flight and no transaction is open.
+    #[default]
+    AtRest,
+    /// No statement is in flight; a transaction is open (or failed and not yet rolled back).
+    InTransaction,
+    /// A statement was sent and not yet fully answered.
+    Statement {
+        /// Whether its effect may be durable although its answer never came: autocommit, COMMIT,
+        /// PREPARE TRANSACTION, the end of a COPY, CALL; or anything that cannot be told from these.
+        durable: bool,
+    },
+}
+
+impl Work {
+    /// What the loss of a session means for whoever was using it: a statement that may have become
+    /// durable is [`Fault::Ambiguous`], whatever ended the session.
+    pub const fn loss(self, fault: Fault) -> Fault {
+        match self {
+            Self::Statement { durable: true } => Fault::Ambiguous,
+            Self::AtRest | Self::InTransaction | Self::Statement { durable: false } => fault,
+        }
+    }
+}
+
+/// The name of one wait for a session, and then of the lease that ends it. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct LeaseId(pub u64);
+
+/// An established, role-verified connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Session {
+    /// The dial that opened it: its name.
+    pub dial: DialId,
+    /// From then on its loss is not held against the endpoint.
+    pub stable_at: Time,
+    /// Not lent any more from then on.
+    pub retire_at: Time,
+    /// The topology generation of its evidence of role.
+    pub topology: u32,
+}
+
+/// A session that a borrower has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// Whose it is.
+    pub id: LeaseId,
+    /// What it is doing, as last observed.
+    pub work: Work,
+    /// When a lease held for too long is reported; `NEVER` once it was.
+    pub warn_at: Time,
+    /// The statement in flight was sent, or was last found alive, then.
+    pub heard_at: Time,
+}
+
+/// One logical connection that relink keeps alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// Has no session and wants none.
+    Idle,
+    /// Wants a session; the pacer says when.
+    Waiting,
+    /// Wants a session, and a fatal fault forbids to dial until a renewal.
+    Held {
+        /// The fatal fault.
+        fault: Fault,
+    },
+    /// A dial is in flight.
+    Dialing {
+        /// Its name.
+        dial: DialId,
+        /// When it will have failed.
+        deadline: Time,
+        /// The topology generation when it started: its evidence of role is no younger.
+        topology: u32,
+        /// The transport is up: silence from now on is a peer that does not answer.
+        accepted: bool,
+    },
+    /// Has a session that nobody uses.
+    Online {
+        /// The session.
+        session: Session,
+        /// Since when nobody has used it.
+        since: Time,
+        /// It has answered since the last borrower had it.
+        proved: bool,
+    },
+    /// Has a session that a borrower uses.
+    Leased {
+        /// The session.
+        session: Session,
+        /// The lease.
+        lease: Lease,
+    },
+    /// A borrower has waited longer than the policy's patience: the server is being asked about the session.
+    Suspected {
+        /// The session.
+        session: Session,
+        /// The lease.
+        lease: Lease,
+        /// When the question will have gone unanswered.
+        deadline: Time,
+        /// Whether it is the second question in a row.
+        again: bool,
+    },
+    /// The borrower may finish; then the session is closed.
+    Draining {
+        /// The session.
+        session: Session,
+        /// The lease.
+        lease: Lease,
+        /// When the lease is cut; `NEVER` for a retirement.
+        deadline: Time,
+    },
+    /// The session itself is being asked: for its role, or to come back to a clean state.
+    Probing {
+        /// The session.
+        session: Session,
+        /// When the probe will have failed.
+        deadline: Time,
+        /// The topology generation when it was asked: its answer is no younger.
+        topology: u32,
+    },
+    /// The dial or session is being closed; its place is not free yet.
+    Closing {
+        /// Its name.
+        dial: DialId,
+        /// When patience with a graceful end is over.
+        deadline: Time,
+        /// Whether it is known to be a session: an aborted dial may still open one, and only once.
+        opened: bool,
+    },
+    /// The end.
+    Closed,
+}
+
+/// What has happened to a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Somebody needs a session here.
+    Wanted,
+    /// Nobody needs it any more.
+    Unwanted,
+    /// The pacer let this link dial.
+    Granted {
+        /// The dial's name.
+        dial: DialId,
+        /// Its one deadline.
+        deadline: Time,
+        /// The topology generation now.
+        topology: u32,
+    },
+    /// A fatal fault stopped the dialing of every endpoint.
+    HeldBack {
+        /// The fault.
+        fault: Fault,
+    },
+    /// A renewal ended the hold.
+    Renewed,
+    /// The transport of the dial is up.
+    Accepted {
+        /// The dial.
+        dial: DialId,
+    },
+    /// The dial opened a session.
+    Dialed {
+        /// The dial.
+        dial: DialId,
+        /// See [`Session::stable_at`].
+        stable_at: Time,
+        /// See [`Session::retire_at`].
+        retire_at: Time,
+    },
+    /// The dial failed and has left nothing behind.
+    DialFailed {
+        /// The dial.
+        dial: DialId,
+    },
+    /// The session was lent.
+    Lent {
+        /// To whom.
+        lease: LeaseId,
+    },
+    /// What the borrower's session is doing was observed.
+    Worked {
+        /// The lease.
+        lease: LeaseId,
+        /// What it is doing.
+        work: Work,
+    },
+    /// The borrower gave the session back.
+    Returned {
+        /// The lease that ended.
+        lease: LeaseId,
+        /// How it was left.
+        work: Work,
+    },
+    /// The session's evidence was found stale before a lease.
+    Doubted {
+        /// The topology generation now.
+        topology: u32,
+    },
+    /// The session answered and has the wanted role; if it had to be cleaned, it is clean.
+    Proved {
+        /// The session.
+        dial: DialId,
+        /// Which question this answers.
+        by: Time,
+    },
+    /// The session answered wrongly, or not at all.
+    Unproved {
+        /// The session.
+        dial: DialId,
+        /// Which question this answers.
+        by: Time,
+    },
+    /// The server was asked about the session and knows it to be at work.
+    FoundAlive {
+        /// The session.
+        dial: DialId,
+        /// Which question this answers.
+        by: Time,
+    },
+    /// The server was asked about the session and knows it to be gone, or idle.
+    FoundDead {
+        /// The session.
+        dial: DialId,
+        /// Which question this answers.
+        by: Time,
+    },
+    /// The session ended.
+    Lost {
+        /// The session.
+        dial: DialId,
+    },
+    /// What was being closed is gone: nothing of it is left.
+    Gone {
+        /// The dial or session.
+        dial: DialId,
+    },
+    /// The session is to be replaced, or its place given up.
+    Retired,
+    /// The pool is shutting down.
+    Stopped {
+        /// When leases are cut.
+        deadline: Time,
+    },
+    /// The state's timeout has come.
+    Elapsed,
+}
+
+/// What is to be done. At most one thing a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Command {
+    /// End it at once and whatever it takes, then report [`Event::Gone`].
+    Abort(DialId),
+    /// End it gracefully, then report [`Event::Gone`].
+    Close(DialId),
+    /// Ask the session for its role: [`Event::Proved`] or [`Event::Unproved`].
+    Probe {
+        /// The session.
+        dial: DialId,
+        /// When an answer is too late; it names the question.
+        by: Time,
+    },
+    /// Bring the session to a clean state: [`Event::Proved`] or [`Event::Unproved`].
+    Reset {
+        /// The session.
+        dial: DialId,
+        /// When an answer is too late; it names the question.
+        by: Time,
+    },
+    /// Ask the server about the session: [`Event::FoundAlive`] or [`Event::FoundDead`].
+    Ask {
+        /// The session.
+        dial: DialId,
+        /// When an answer is too late; it names the question.
+        by: Time,
+    },
+    /// A lease has been held for longer than `lease_warn`.
+    Warn(LeaseId),
+}
+
+impl Link {
+    /// When [`Event::Elapsed`] is due; `NEVER` when only an answer can change anything.
+    pub fn timeout(&self, policy: &Checked) -> Time {
+        match *self {
+            Idle | Waiting | Held { .. } | Closed => Time::NEVER,
+            Dialing { deadline, .. } | Probing { deadline, .. } | Closing { deadline, .. } => deadline,
+            Suspected { deadline, .. } | Draining { deadline, .. } => deadline,
+            Online { session, since, .. } => {
+                policy.idle_max.map_or(Time::NEVER, |span| since + span).min(session.retire_at)
+            }
+            Leased { lease, .. } => lease.warn_at.min(impatient_at(lease, policy)),
+        }
+    }
+
+    /// The session that this link owns, if any.
+    pub const fn session(&self) -> Option<Session> {
+        match *self {
+            Online { session, .. }
+            | Leased { session, .. }
+            | Suspected { session, .. }
+            | Draining { session, .. }
+            | Probing { session, .. } => Some(session),
+            Idle | Waiting | Held { .. } | Dialing { .. } | Closing { .. } | Closed => None,
+        }
+    }
+
+    /// The lease of this link's session, if a borrower has it.
+    pub const fn lease(&self) -> Option<Lease> {
+        match *self {
+            Leased { lease, .. } | Suspected { lease, .. } | Draining { lease, .. } => Some(lease),
+            Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => None,
+            Probing { .. } | Closing { .. } | Closed => None,
+        }
+    }
+
+    /// The name of the question that is open, beside its session: the time by which it must be answered.
+    pub const fn question(&self) -> Option<Time> {
+        match *self {
+            Suspected { deadline, .. } | Probing { deadline, .. } => Some(deadline),
+            Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => None,
+            Leased { .. } | Draining { .. } | Closing { .. } | Closed => None,
+        }
+    }
+
+    fn asks(&self, dial: DialId, by: Time) -> bool {
+        self.dial() == Some(dial) && self.question() == Some(by)
+    }
+
+    /// The dial or session that this link owns, whatever state it is in.
+    pub const fn dial(&self) -> Option<DialId> {
+        match *self {
+            Dialing { dial, .. } | Closing { dial, .. } => Some(dial),
+            Online { session, .. }
+            | Leased { session, .. }
+            | Suspected { session, .. }
+            | Draining { session, .. }
+            | Probing { session, .. } => Some(session.dial),
+            Idle | Waiting | Held { .. } | Closed => None,
+        }
+    }
+}
+
+/// When a borrower's statement has been in flight for longer than the policy's patience.
+fn impatient_at(lease: Lease, policy: &Checked) -> Time {
+    match (lease.work, policy.patience) {
+        (Work::Statement { .. }, Some(patience)) => lease.heard_at + patience,
+        (Work::Statement { .. }, None) | (Work::AtRest | Work::InTransaction, _) => Time::NEVER,
+    }
+}

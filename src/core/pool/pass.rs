@@ -1,0 +1,137 @@
+//! How an event reaches a link, and what the link's step means for the pool and the pacer.
+
+use super::{Command, Pool, Turn};
+use crate::core::{
+    fault::Fault,
+    link::{self, Link},
+    pacer::{self, DialId},
+    time::Time,
+};
+
+impl Pool {
+    /// Gives an event to a link, and to the pacer what it means for the endpoint.
+    pub(super) fn pass(&mut self, turn: &mut Turn<'_>, slot: u16, event: link::Event, fault: Option<Fault>) {
+        let before = self.link(slot);
+        // Looked at where they are: links are large enough for each copy to be felt.
+        let (ref after, command) = before.step(turn.policy, turn.now, event);
+        let before = &before;
+        self.put(slot, before, after);
+        turn.wake_at(after.timeout(turn.policy));
+        if let Some(command) = command {
+            turn.out.push(Command::Link { slot, command });
+        }
+        if before == after {
+            return;
+        }
+        let fault = declared(before, event).or(fault).unwrap_or(Fault::Lost);
+        if fault == Fault::WrongRole && self.is_demotion(before) {
+            self.topology = self.topology.saturating_add(1);
+        }
+        let given_back = matches!(event, link::Event::Returned { .. });
+        if let Some(lease) = before.lease().filter(|_| !given_back && matches!(after, Link::Closing { .. })) {
+            turn.out.push(Command::Report { lease: lease.id, fault: lease.work.loss(fault) });
+        }
+        if let Some(event) = meaning(before, after, event, fault, turn.now) {
+            self.pace(turn, event);
+        }
+        if self.stopping && *after == Link::Idle {
+            self.pass(turn, slot, link::Event::Stopped { deadline: turn.now }, None);
+        }
+    }
+
+    fn is_demotion(&self, before: &Link) -> bool {
+        let endpoint = before.dial().map_or(0, DialId::endpoint);
+        before.session().is_some() || self.pacer.online_at(endpoint) > 0
+    }
+
+    pub(super) fn pace(&mut self, turn: &Turn<'_>, event: pacer::Event) -> Option<pacer::Command> {
+        self.pacer.apply(turn.policy, turn.now, event, turn.chance)
+    }
+
+    fn put(&mut self, slot: u16, before: &Link, after: &Link) {
+        let Some(place) = self.links.get_mut(usize::from(slot)) else { return };
+        *place = *after;
+        let count = self.tally.of(before);
+        *count = count.saturating_sub(1);
+        let count = self.tally.of(after);
+        *count = count.saturating_add(1);
+        match (matches!(before, Link::Online { .. }), matches!(after, Link::Online { .. })) {
+            (true, false) if self.free.last() == Some(&slot) => {
+                self.free.pop();
+            }
+            (true, false) => self.free.retain(|other| *other != slot),
+            (false, true) => self.free.push(slot),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    pub(super) fn slots(&self) -> core::ops::Range<u16> {
+        0..u16::try_from(self.links.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Gives an event to the first `most` links that are as asked.
+    pub(super) fn pass_to(&mut self, turn: &mut Turn<'_>, most: u16, is: impl Fn(&Link) -> bool, event: link::Event) {
+        let mut left = most;
+        for slot in self.slots() {
+            if left == 0 {
+                return;
+            }
+            if is(&self.link(slot)) {
+                self.pass(turn, slot, event, None);
+                left -= 1;
+            }
+        }
+    }
+
+    pub(super) fn find(&self, like: &Link) -> Option<u16> {
+        self.slots().find(|slot| self.link(*slot) == *like)
+    }
+}
+
+/// The fault that a link's own deadline declares.
+fn declared(before: &Link, event: link::Event) -> Option<Fault> {
+    match (before, event) {
+        (Link::Dialing { accepted: true, .. }, link::Event::Elapsed) => Some(Fault::TimedOut),
+        (Link::Dialing { accepted: false, .. }, link::Event::Elapsed) => Some(Fault::Unreachable),
+        _ => None,
+    }
+}
+
+/// Whether a session was lost, rather than closed on purpose.
+fn is_loss(before: &Link, after: &Link, event: link::Event) -> bool {
+    let overdue = matches!(before, Link::Suspected { .. } | Link::Probing { .. });
+    let ended = match event {
+        link::Event::Lost { .. } | link::Event::FoundDead { .. } | link::Event::Unproved { .. } => true,
+        link::Event::Elapsed => overdue,
+        link::Event::Wanted | link::Event::Unwanted | link::Event::Granted { .. } | link::Event::HeldBack { .. } => {
+            false
+        }
+        link::Event::Renewed | link::Event::Accepted { .. } | link::Event::Dialed { .. } => false,
+        link::Event::DialFailed { .. } | link::Event::Lent { .. } | link::Event::Worked { .. } => false,
+        link::Event::Returned { .. } | link::Event::Doubted { .. } | link::Event::Proved { .. } => false,
+        link::Event::FoundAlive { .. } | link::Event::Gone { .. } => false,
+        link::Event::Retired | link::Event::Stopped { .. } => false,
+    };
+    ended && before.session().is_some() && matches!(after, Link::Closing { .. })
+}
+
+/// What a link's step means for the pacing of its endpoint.
+fn meaning(before: &Link, after: &Link, event: link::Event, fault: Fault, now: Time) -> Option<pacer::Event> {
+    match (before, after) {
+        (&Link::Dialing { dial, .. }, Link::Online { .. }) => Some(pacer::Event::Dialed { dial }),
+        (&Link::Dialing { dial, .. }, Link::Waiting) => Some(pacer::Event::Failed { dial, fault }),
+        (&Link::Dialing { dial, .. }, Link::Closing { .. }) if event == link::Event::Elapsed => {
+            Some(pacer::Event::Failed { dial, fault })
+        }
+        (&Link::Dialing { dial, .. }, Link::Closing { .. }) => Some(pacer::Event::Abandoned { dial }),
+        (_, Link::Closing { .. }) => before.session().map(|session| {
+            let endpoint = session.dial.endpoint();
+            if is_loss(before, after, event) {
+                pacer::Event::Lost { endpoint, unstable: now < session.stable_at }
+            } else {
+                pacer::Event::Retired { endpoint }
+            }
+        }),
+        _ => None,
+    }
+}
