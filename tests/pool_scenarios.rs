@@ -172,6 +172,50 @@ fn a_discarded_session_is_closed_and_starts_no_outage() {
     assert!(!bench.dialing().is_empty(), "the place is free, and nothing holds up the next dial");
 }
 
+#[test]
+fn idle_sessions_are_retired_down_to_min_idle_and_the_rest_are_asked() {
+    let mut bench = Bench::new(1, |policy| {
+        (policy.max_size, policy.max_idle, policy.min_idle) = (3, 3, 1);
+        (policy.idle_max, policy.lifetime_max) = (Some(Span::from_secs(600)), None);
+    });
+    for lease in 1..=3 {
+        bench.ask(lease);
+    }
+    for slot in 0..3 {
+        bench.open(slot);
+    }
+    for lease in 1..=3 {
+        let slot = bench.slot_of(lease);
+        bench.step(Event::Returned { slot, lease: LeaseId(lease), work: Work::AtRest });
+    }
+    bench.pass(600_000);
+    bench.step(Event::Elapsed);
+    assert_eq!((bench.pool.tally().closing, bench.pool.tally().probing), (2, 1));
+    assert!(bench.dialing().is_empty(), "what is closed for being idle is not dialed anew");
+    assert!(bench.pool.timeout(&bench.policy) > bench.now, "no timer is always due");
+    let (slot, link) = (0..).zip(bench.pool.links()).find(|(_, link)| link.session().is_some()).unwrap();
+    let (dial, by) = (link.dial().unwrap(), link.question().unwrap());
+    bench.step(Event::Proved { slot, dial, by });
+    bench.pass(599_999);
+    bench.step(Event::Elapsed);
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().probing), (1, 0), "it is asked once in `idle_max`");
+    bench.pass(1);
+    bench.step(Event::Elapsed);
+    assert_eq!((bench.pool.tally().online, bench.pool.tally().probing), (0, 1));
+}
+
+#[test]
+fn a_session_past_its_lifetime_is_retired_even_if_min_idle_needs_one() {
+    let mut bench = Bench::new(1, |policy| {
+        (policy.max_size, policy.min_idle) = (1, 1);
+        (policy.idle_max, policy.lifetime_max) = (Some(Span::from_secs(600)), Some(Span::from_secs(600)));
+    });
+    bench.open(0);
+    bench.pass(600_000);
+    bench.step(Event::Elapsed);
+    assert_eq!(bench.pool.tally().closing, 1);
+}
+
 /// A pool, its clock, and its last commands.
 struct Bench {
     pool: Pool,

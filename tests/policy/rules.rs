@@ -182,7 +182,25 @@ fn the_shortest_life_is_longer_than_it_takes_to_be_stable() {
     let exactly = |p: &mut Policy| (p.lifetime_max, p.lifetime_jitter) = (Some(ms(30_000)), ratio("0"));
     assert!(with(exactly).check().is_err());
     assert!(with(|p| p.lifetime_max = Some(Span::from_secs(34))).check().is_ok());
-    assert!(with(|p| (p.lifetime_max, p.stable_for) = (None, Span::from_secs(86_400))).check().is_ok());
+    let neither = |p: &mut Policy| (p.lifetime_max, p.idle_max, p.stable_for) = (None, None, Span::from_secs(86_400));
+    assert!(with(neither).check().is_ok());
+}
+
+#[test]
+fn an_idle_session_lives_for_longer_than_it_takes_to_be_stable() {
+    for idle in [Span::from_secs(1), Span::from_secs(30)] {
+        assert_eq!(
+            only(|p| p.idle_max = Some(idle)),
+            format!(
+                "idle_max | \"{idle}\" | must be longer than stable_for, 30s, or sessions that nobody uses never live to \
+                 end an outage | raise idle_max, lower stable_for, or write idle_max = \"never\""
+            ),
+        );
+    }
+    assert!(with(|p| p.idle_max = Some(ms(30_001))).check().is_ok());
+    assert!(
+        with(|p| (p.idle_max, p.lifetime_max, p.stable_for) = (None, None, Span::from_secs(3_600))).check().is_ok()
+    );
 }
 
 #[test]

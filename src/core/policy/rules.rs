@@ -72,6 +72,17 @@ impl Policy {
                 "raise lifetime_max, lower stable_for, or write lifetime_max = \"never\"",
             );
         }
+        if let Some(longest) = self.idle_max {
+            rules.must(
+                longest > self.stable_for,
+                ("idle_max", &longest),
+                &format!(
+                    "must be longer than stable_for, {}, or sessions that nobody uses never live to end an outage",
+                    self.stable_for
+                ),
+                "raise idle_max, lower stable_for, or write idle_max = \"never\"",
+            );
+        }
     }
 
     fn silence_and_transport(&self, rules: &mut Rules) {

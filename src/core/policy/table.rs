@@ -171,7 +171,8 @@ settings! {
     /// Each session's life is drawn from `[(1 − lifetime_jitter)·lifetime_max, lifetime_max]`, below 1, so that
     /// sessions dialed together do not end together. The shortest has to be longer than `stable_for`.
     lifetime_jitter: Ratio = millionths(100_000), in millionths(0) => millionths(999_999);
-    /// Idle for this long, a session beyond `min_idle` is closed. HikariCP's `idleTimeout` is 10 min.
+    /// Idle for this long, a session beyond `min_idle` is closed and any other is asked for its role; longer
+    /// than `stable_for`. HikariCP's `idleTimeout` is 10 min.
     idle_max: Option<Span> = Some(mins(10)), in ms(1) => days(30);
     /// A lease held for this long is reported, once; it is never cut.
     lease_warn: Option<Span> = Some(mins(1)), in ms(1) => days(30);

@@ -212,9 +212,15 @@ impl Pool {
         for slot in self.slots() {
             // A lease can be overdue in two ways at once: its statement silent, and held too long.
             for _ in 0..2 {
-                if self.link(slot).timeout(turn.policy) <= turn.now {
-                    self.pass(turn, slot, link::Event::Elapsed, Some(Fault::TimedOut));
+                if self.link(slot).timeout(turn.policy) > turn.now {
+                    break;
                 }
+                // What `min_idle` keeps is not retired for being idle: it is asked, and then as good as new.
+                let kept = self.tally.online.saturating_add(self.tally.probing) <= turn.policy.min_idle;
+                let idle = matches!(self.link(slot), Link::Online { session, .. } if session.retire_at > turn.now);
+                let asked = link::Event::Doubted { topology: self.topology };
+                let event = if idle && kept { asked } else { link::Event::Elapsed };
+                self.pass(turn, slot, event, Some(Fault::TimedOut));
             }
         }
         let now = turn.now;
