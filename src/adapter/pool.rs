@@ -8,7 +8,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{BuildError, Connect, Error, Event, Lease, State, Status, Trace, lease::Granted, session, shared::Shared};
+use super::{
+    BuildError, Connect, Error, Event, Lease, State, Status, Trace,
+    lease::Granted,
+    session,
+    shared::{Asked, Shared},
+};
 use crate::{Checked, LeaseId, Refusal, Span, core::pool};
 
 /// Builds a [`Pool`].
@@ -201,8 +206,8 @@ async fn acquire<C: Connect>(
     let rounding = Span::from_millis(u64::from(!wait.is_zero()));
     let deadline = now + Span::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)) + rounding;
     let answer = match shared.ask(now, deadline, acquired) {
-        Ok(answer) => answer,
-        Err((lease, answer)) => {
+        Asked::Answered(answer) => answer,
+        Asked::Waits(lease, answer) => {
             let mut wait = Wait { shared: Arc::clone(&shared), lease, answer, over: false };
             let answer = (&mut wait.answer).await;
             wait.over = true;

@@ -48,6 +48,14 @@ impl<C: Connect> Slot<C> {
     const EMPTY: Self = Self { dial: None, kept: None, task: None, probe: None, aborted: None, acquired: None };
 }
 
+/// What comes of asking for a session.
+pub(super) enum Asked<C: Connect> {
+    /// There was an answer at once.
+    Answered(Result<Granted<C>, Refusal>),
+    /// The answer comes later, under this name.
+    Waits(LeaseId, oneshot::Receiver<Result<Granted<C>, Refusal>>),
+}
+
 /// Somebody who waits outside of the lock.
 struct Waiter<C: Connect> {
     lease: LeaseId,
@@ -175,12 +183,7 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Asks for a session: at once, or by the answer that comes later.
-    pub(super) fn ask(
-        self: &Arc<Self>,
-        now: Time,
-        deadline: Time,
-        acquired: &'static Location<'static>,
-    ) -> Result<Result<Granted<C>, Refusal>, (LeaseId, oneshot::Receiver<Result<Granted<C>, Refusal>>)> {
+    pub(super) fn ask(self: &Arc<Self>, now: Time, deadline: Time, acquired: &'static Location<'static>) -> Asked<C> {
         let mut core = self.lock();
         let lease = LeaseId(core.leases);
         core.leases += 1;
@@ -188,18 +191,21 @@ impl<C: Connect> Shared<C> {
         self.step_at(&mut core, now, pool::Event::Asked { lease, deadline });
         core.asking = None;
         let answer = core.answer.take();
-        let result = answer.ok_or_else(|| {
-            let (sender, receiver) = oneshot::channel();
-            core.waiting.push_back(Waiter { lease, answer: sender, acquired });
-            (lease, receiver)
-        });
+        let asked = match answer {
+            Some(answer) => Asked::Answered(answer),
+            None => {
+                let (sender, receiver) = oneshot::channel();
+                core.waiting.push_back(Waiter { lease, answer: sender, acquired });
+                Asked::Waits(lease, receiver)
+            }
+        };
         // Only a dial that is wanted, under way or to be hedged can change what is shown.
         let tally = core.machine.tally();
         if tally.waiting > 0 || tally.dialing > 0 {
             self.publish(&mut core);
         }
         self.unlock(core);
-        result
+        asked
     }
 
     /// A wait was dropped: nobody waits under this name any more, and what it was granted comes back.
