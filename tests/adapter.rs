@@ -1,5 +1,7 @@
 //! The adapter under virtual time, against a scripted database.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what a test did not expect fails it")]
+
 use std::{
     future::pending,
     sync::{

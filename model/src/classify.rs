@@ -56,7 +56,7 @@ struct Facts {
     /// A name of std::io::ErrorKind, such as ConnectionReset
     #[arg(long, value_name = "KIND", value_parser = io_kind)]
     io_kind: Option<String>,
-    /// A policy file; its [[fault]] rows come before the table
+    /// A policy file; its `[[fault]]` rows come before the table
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
     /// One JSON object instead of text

@@ -1,5 +1,5 @@
 //! `relink classify` as a user runs it: its answers, its refusals, its exit codes.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unforeseen has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unforeseen has failed")]
 
 use std::{
     fs,

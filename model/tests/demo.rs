@@ -1,5 +1,5 @@
 //! `relink demo` as a user runs it: the whole day, a part of it, and its refusals.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unforeseen has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unforeseen has failed")]
 
 use std::process::{Command, Output};
 

@@ -1,7 +1,5 @@
 //! The framing fed with whole conversations, in pieces and with rubbish.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
-
 use proptest::prelude::*;
 
 use super::framing::{Framing, Status};

@@ -114,12 +114,9 @@ async fn watch(pool: Pool, ledger: Arc<Mutex<Ledger>>) {
     let built = pool.built_at().into_std();
     loop {
         match events.recv().await {
-            Ok(event) => match event.kind {
-                Kind::Dialing => lock(&ledger).dialed(built + event.at),
-                Kind::Online => lock(&ledger).opened(built + event.at),
-                // What it dials and opens is all that is counted here; kinds may be added.
-                _ => {}
-            },
+            Ok(event) if event.kind == Kind::Dialing => lock(&ledger).dialed(built + event.at),
+            Ok(event) if event.kind == Kind::Online => lock(&ledger).opened(built + event.at),
+            Ok(_) => {}
             Err(RecvError::Lagged(events)) => lock(&ledger).missed(events),
             Err(RecvError::Closed) => return,
         }

@@ -227,7 +227,6 @@ fn aligned(lines: &[Vec<Cell>], words: &[usize]) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says so by failing")]
 mod tests {
     use std::collections::BTreeMap;
 

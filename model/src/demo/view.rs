@@ -163,7 +163,6 @@ fn count(number: usize) -> u64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says so by failing")]
 mod tests {
     use std::sync::{Arc, Mutex};
 
