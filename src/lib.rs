@@ -1,4 +1,4 @@
-//! A formally model-checked reconnect state machine for database connections.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(feature = "serde"), no_std)]
 
 extern crate alloc;

@@ -1,6 +1,7 @@
 //! The `relink` command: what a service's CI and its on-call engineer run by hand.
 
 mod classify;
+mod draw;
 mod perform;
 
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 /// A formally model-checked reconnect state machine for database connections.
 #[derive(Parser)]
-#[command(name = "relink", version, about)]
+#[command(name = "relink", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -21,6 +22,8 @@ enum Command {
     Classify(classify::Args),
     /// Show a pool live through a scripted day of faults, and hold what it cost against the bounds.
     Demo(perform::Args),
+    /// Draw the state machines, from runs of the production step functions.
+    Diagram(draw::Args),
 }
 
 /// Why a command ended without doing its work.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Classify(args) => classify::run(args),
         Command::Demo(args) => perform::run(args),
+        Command::Diagram(args) => draw::run(&args),
     };
     let (code, message) = match ended {
         Ok(()) => return ExitCode::SUCCESS,

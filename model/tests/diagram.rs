@@ -11,6 +11,13 @@ fn the_diagrams_are_up_to_date() {
 }
 
 #[test]
+fn the_readme_shows_the_diagram_of_today() {
+    let readme = include_str!("../../README.md");
+    let drawing = mermaid(Machine::Link);
+    assert!(readme.contains(&drawing), "put this into README.md:\n{drawing}");
+}
+
+#[test]
 fn a_diagram_fits_on_one_screen() {
     for machine in [Machine::Link, Machine::Pacer] {
         let edges = mermaid(machine).lines().filter(|line| line.contains("-->")).count();

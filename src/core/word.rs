@@ -64,7 +64,7 @@ pub fn nearest<'a>(value: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The Levenshtein distance of the plain forms: insertions, deletions and substitutions cost one each.
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = plain(b).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in plain(a).enumerate() {

@@ -10,6 +10,7 @@ use toml::de::{DeValue, ValueDeserializer};
 
 use super::Broken;
 use super::setting::Setting;
+use crate::core::word;
 
 /// The longest piece of somebody else's text that an error repeats, in characters.
 const SHOWN_MAX: usize = 64;
@@ -70,7 +71,7 @@ pub(super) fn broken(name: &str, rule: &str, fix: &str) -> Broken {
 /// The name is none that is known.
 pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, prefix: &str) -> Broken {
     let start = shown(name);
-    let near = known.min_by_key(|key| strsim::damerau_levenshtein(&start, &format!("{prefix}{key}")));
+    let near = known.min_by_key(|key| word::edits(&start, &format!("{prefix}{key}")));
     let near = near.unwrap_or_default();
     broken(name, "is not a setting", &format!("write {prefix}{near}, the nearest name there is, or remove it"))
 }
