@@ -231,7 +231,7 @@ fn after(day: &Day) -> String {
     let _ = write!(
         text,
         "{served}. In {:.0} s they ran {statements} statements and were told of\n{errors} errors; the pool dialed {dials} times.\n\n\
-         {FAINT}dials: started while the fault lasted. peak/100ms: most dials in any 100 ms until the first success.\n\
+         {FAINT}dials: started while the fault lasted. peak/100ms: most dials in any 100 ms until the first session.\n\
          first ok: from the server's return to the first worker served. last worker: from there until all\n\
          had been served once. never: workers not served again. errors: what workers were told; the others\n\
          waited. Bounds follow from the policy alone, for whatever jitter.{FAINT:#}\n",
