@@ -108,8 +108,9 @@ impl PgBouncer {
     pub(crate) fn stop(&self) -> Result<(), Trouble> {
         let ended = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut process) = ended {
-            // The one signal that means "at once" to every version: 1.23 made SIGTERM wait for clients.
-            process::signal(process.id(), Signal::Quit)?;
+            // The one signal that means "at once" to every version and in every environment: 1.23 made
+            // SIGTERM wait for clients, and SIGQUIT is ignored by what a shell started in the background.
+            process.kill()?;
             process.wait()?;
         }
         Ok(())
