@@ -50,7 +50,7 @@ fn may() -> Result<(), String> {
 fn a_peer_that_fell_silent_under_an_idle_pool_is_noticed_within_ten_seconds() {
     if let Err(why) = may() {
         assert!(
-            env::var_os("RELINK_TEST_NETWORK_REQUIRED").is_none(),
+            env::var_os("TEST_NETWORK_REQUIRED").is_none(),
             "no network of its own for this test: {why}: run it as root, with iproute2 installed"
         );
         eprintln!("NOT TESTED: a silent peer under an idle pool; it needs root and iproute2: {why}");
