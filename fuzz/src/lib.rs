@@ -6,7 +6,7 @@ mod harness;
 mod machines;
 
 use harness::{Bytes, Harness};
-use relink::{Policy, Time, link::Link};
+use relink::{Evidence, Fault, Phase, Policy, Severity, Span, Time, link::Link, postgres::TABLE};
 
 /// A pool, a world that may do anything, and the promises after each step; then a recovery.
 pub fn pool(bytes: &[u8]) {
@@ -31,5 +31,61 @@ pub fn link(bytes: &[u8]) {
         let closes = matches!(command, Some(relink::link::Command::Close(_)));
         assert!(!name.ends_with('*') || (next == link && (command.is_none() || closes)), "{name}: {link:?}");
         link = next;
+    }
+}
+
+/// A policy file of any bytes: refused with a reason, or the same after a round trip and within its bounds.
+pub fn policy(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let policy = match Policy::from_toml(text) {
+        Ok(policy) => policy,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let written = policy.to_toml().expect("what was read can be written");
+    assert_eq!(Policy::from_toml(&written).expect("what was written can be read"), policy, "{written}");
+    match policy.check() {
+        Ok(checked) => {
+            let window = checked.down_window(Span::from_secs(bytes.len() as u64));
+            for chance in [0, u64::MAX / 2, u64::MAX] {
+                let wait = checked.jitter(window, chance);
+                assert!(checked.jitter_lo.of(window) <= wait && wait <= checked.jitter_hi.of(window), "{wait:?}");
+            }
+        }
+        Err(error) => assert!(error.broken().iter().all(|broken| !broken.fix.is_empty()), "{error}"),
+    }
+}
+
+/// Any evidence: the class fits the phase, and nothing that ended a commit is told as anything but ambiguous.
+pub fn classify(bytes: &[u8]) {
+    let mut bytes = Bytes::new(bytes);
+    let phase = Phase::ALL[bytes.below(Phase::ALL.len())];
+    let row = |bytes: &mut Bytes<'_>| &TABLE[bytes.below(TABLE.len())];
+    let mut evidence = Evidence::new(phase);
+    // Half of the facts are taken from rows of the table, so that the rows are met at all.
+    let state: String = (0..5).map(|_| char::from(b'0' + bytes.byte() % 43)).collect();
+    let (code, text, kind) = (row(&mut bytes), row(&mut bytes), row(&mut bytes));
+    evidence.sqlstate = match bytes.below(3) {
+        0 => None,
+        1 => Some(&state),
+        _ => code.sqlstate.as_deref().filter(|code| code.len() == 5),
+    };
+    evidence.severity = (bytes.below(2) == 1).then(|| Severity::ALL[bytes.below(Severity::ALL.len())]);
+    evidence.message = text.message.as_deref().filter(|_| bytes.below(2) == 1);
+    evidence.io_kind = kind.io_kind.as_deref().filter(|_| bytes.below(2) == 1);
+    evidence.errno = kind.errno.filter(|_| bytes.below(2) == 1);
+    evidence.closed = bytes.below(2) == 1;
+    let verdict = relink::classify(&[], TABLE, &evidence);
+    assert!(!verdict.source.is_empty(), "{evidence:?}");
+    match phase {
+        Phase::Connect => {
+            let impossible = [Fault::Lost, Fault::Ambiguous, Fault::Retryable, Fault::Query];
+            assert!(!impossible.contains(&verdict.fault), "{evidence:?}: {verdict:?}");
+        }
+        Phase::Commit if evidence.ended() => assert_eq!(verdict.fault, Fault::Ambiguous, "{evidence:?}"),
+        Phase::Idle | Phase::Query if evidence.ended() => {
+            let alive = [Fault::WrongRole, Fault::Retryable, Fault::Query];
+            assert!(!alive.contains(&verdict.fault), "{evidence:?}: {verdict:?}");
+        }
+        Phase::Idle | Phase::Query | Phase::Commit => {}
     }
 }

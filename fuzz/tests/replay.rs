@@ -12,6 +12,16 @@ fn the_corpus_of_the_link_finds_nothing() {
     replay("link", relink_fuzz::link);
 }
 
+#[test]
+fn the_corpus_of_the_policy_finds_nothing() {
+    replay("policy", relink_fuzz::policy);
+}
+
+#[test]
+fn the_corpus_of_the_classifier_finds_nothing() {
+    replay("classify", relink_fuzz::classify);
+}
+
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let mut inputs = 0;
