@@ -174,14 +174,9 @@ fn pool(script: &Script, change: impl FnOnce(&mut Policy)) -> (Pool<Script>, Tra
     (Pool::builder(script.clone(), checked).trace(&trace).seed(7).build().unwrap(), trace)
 }
 
-fn replays(policy: &Policy, endpoints: u8, trace: &Trace) {
-    let policy = policy.clone().check().unwrap();
-    let mut machine = relink::pool::Pool::new(&policy, endpoints);
-    for (index, step) in trace.steps().into_iter().enumerate() {
-        let mut commands = Vec::new();
-        machine.step(&policy, step.now, step.event, step.chance, &mut commands);
-        assert_eq!(commands, step.commands, "step {index}: {:?} at {:?}", step.event, step.now);
-    }
+fn replays(trace: &Trace) {
+    let diverged = trace.record().replay(|_, _| ()).err();
+    assert!(diverged.is_none(), "{}", diverged.unwrap());
 }
 
 /// Workers that each hold a session for 10 ms, again and again, and note when they last had one.
@@ -228,7 +223,7 @@ async fn an_outage_by_refusal_stays_within_the_bounds() {
         assert!(last - first <= Duration::from_millis(250), "last after {:?}", last - first);
         println!("{outage}: {} dials, first {:?}, last {:?}", dials.len(), first - up, last - first);
     }
-    replays(&Policy::default(), 1, &trace);
+    replays(&trace);
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,7 +240,7 @@ async fn a_flapping_server_is_paced() {
     println!("{dials} dials while flapping");
     assert!(dials <= 16 + 16 * 60 * 4, "S2b");
     assert!(dials <= 120, "one lead session at a time: {dials}");
-    replays(&Policy::default(), 1, &trace);
+    replays(&trace);
 }
 
 #[tokio::test(start_paused = true)]
@@ -319,16 +314,7 @@ async fn a_silent_first_endpoint_costs_one_hedge() {
     drop(lease);
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(script.open.load(Ordering::SeqCst), 1);
-    replays(
-        &{
-            let mut policy = Policy::default();
-            policy.max_size = 1;
-            policy.max_idle = 1;
-            policy
-        },
-        2,
-        &trace,
-    );
+    replays(&trace);
 }
 
 #[tokio::test(start_paused = true)]
@@ -347,7 +333,7 @@ async fn closing_waits_for_leases_and_leaves_nothing_open() {
     closing.await.unwrap();
     assert_eq!(script.open.load(Ordering::SeqCst), 0);
     assert_eq!(pool.status().borrow().state, State::Closed);
-    replays(&Policy::default(), 1, &trace);
+    replays(&trace);
 }
 
 #[tokio::test(start_paused = true)]
@@ -411,10 +397,7 @@ async fn the_least_is_kept_however_long_it_is_idle_and_is_asked_meanwhile() {
     assert_eq!(script.open.load(Ordering::SeqCst), 2);
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!((script.open.load(Ordering::SeqCst), script.opened.load(Ordering::SeqCst)), (2, 5));
-    let mut policy = Policy::default();
-    policy.min_idle = 2;
-    policy.lifetime_max = None;
-    replays(&policy, 1, &trace);
+    replays(&trace);
 }
 
 #[tokio::test(start_paused = true)]
@@ -473,16 +456,7 @@ async fn a_cancelled_wait_loses_nothing() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (tally, waiters) = pool.tally();
     assert_eq!((tally.online, tally.leased, waiters), (2, 0, 0));
-    replays(
-        &{
-            let mut policy = Policy::default();
-            policy.max_size = 2;
-            policy.max_idle = 2;
-            policy
-        },
-        1,
-        &trace,
-    );
+    replays(&trace);
 }
 
 #[test]
@@ -516,7 +490,7 @@ async fn an_idle_pool_tells_by_itself_when_an_outage_is_forgotten() {
     assert!(up.is_ok(), "still {:?}", pool.status().borrow().state);
     assert_eq!(settling.elapsed().as_secs(), 30);
     assert_eq!(pool.status().borrow().cause, None);
-    replays(&Policy::default(), 1, &trace);
+    replays(&trace);
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,4 +20,4 @@ pub use error::{BuildError, Error};
 pub use lease::Lease;
 pub use pool::{Builder, Pool};
 pub use status::{Cause, Event, Kind, State, Status};
-pub use trace::{Step, Trace};
+pub use trace::{Diverged, Record, Step, Trace};

@@ -25,7 +25,7 @@ pub struct Builder<C: Connect> {
 }
 
 impl<C: Connect> Builder<C> {
-    /// Records every step into `trace`.
+    /// Records every step into `trace`, from the beginning: a trace that was another pool's forgets that one.
     #[must_use]
     pub fn trace(mut self, trace: &Trace) -> Self {
         self.trace = Some(trace.clone());
@@ -46,8 +46,11 @@ impl<C: Connect> Builder<C> {
     pub fn build(self) -> Result<Pool<C>, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let endpoints = self.connect.endpoints();
-        if !(1..=8).contains(&endpoints) {
+        let Some(count) = u8::try_from(endpoints).ok().filter(|count| (1..=8).contains(count)) else {
             return Err(BuildError::Endpoints(endpoints));
+        };
+        if let Some(trace) = &self.trace {
+            trace.begin(&self.policy, count);
         }
         let shared = Arc::new(Shared::new(self.connect, self.policy, runtime.clone(), self.trace, self.seed));
         runtime.spawn(session::timer(Arc::downgrade(&shared)));

@@ -57,7 +57,6 @@ pub(crate) struct Run {
     pool: Pool,
     trace: Trace,
     policy: Policy,
-    endpoints: u8,
     /// The runtime's tasks before the pool was built.
     tasks: usize,
     receiver: Mutex<broadcast::Receiver<Event>>,
@@ -100,8 +99,7 @@ impl Run {
         let tasks = alive_tasks();
         let pool = builder.trace(&trace).build().expect("a pool");
         let receiver = Mutex::new(pool.events());
-        let endpoints = u8::try_from(relink::adapter::Connect::endpoints(pool.connector())).expect("at most 8");
-        Self { pool, trace, policy, endpoints, tasks, receiver, events: Mutex::default() }
+        Self { pool, trace, policy, tasks, receiver, events: Mutex::default() }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -198,13 +196,8 @@ impl Run {
 
     /// Gives all recorded events to the pure machine, which must command what was commanded.
     pub(crate) fn replays(&self) {
-        let policy = self.policy.clone().check().expect("a policy");
-        let mut machine = relink::pool::Pool::new(&policy, self.endpoints);
-        let mut commands = Vec::new();
-        for (index, step) in self.steps().into_iter().enumerate() {
-            commands.clear();
-            machine.step(&policy, step.now, step.event, step.chance, &mut commands);
-            assert_eq!(commands, step.commands, "step {index}: {:?} at {:?}", step.event, step.now);
+        if let Err(diverged) = self.trace.record().replay(|_, _| ()) {
+            panic!("{diverged}");
         }
     }
 

@@ -383,7 +383,7 @@ impl<C: Connect> Shared<C> {
                 core.dials_before = core.dials.saturating_sub(u64::from(dialing));
             }
             if let Some(trace) = &core.trace {
-                trace.record(Step { now, event, chance, commands: commands.clone() });
+                trace.step(Step { now, event, chance, commands: commands.clone() });
             }
             for command in &commands {
                 self.carry_out(core, *command);
