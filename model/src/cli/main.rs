@@ -1,10 +1,14 @@
 //! The `relink` command: what a service's CI and its on-call engineer run by hand.
 
 mod classify;
-mod draw;
-mod perform;
+mod demo;
+mod diagram;
+mod replay;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -21,9 +25,11 @@ enum Command {
     /// Say what an error means to relink, and what relink does about it.
     Classify(classify::Args),
     /// Show a pool live through a scripted day of faults, and hold what it cost against the bounds.
-    Demo(perform::Args),
+    Demo(demo::Args),
     /// Draw the state machines, from runs of the production step functions.
-    Diagram(draw::Args),
+    Diagram(diagram::Args),
+    /// Give a recorded run to the pure machines, and show the first step that is not theirs.
+    Replay(replay::Args),
 }
 
 /// Why a command ended without doing its work.
@@ -41,8 +47,9 @@ enum Failed {
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Classify(args) => classify::run(args),
-        Command::Demo(args) => perform::run(args),
-        Command::Diagram(args) => draw::run(&args),
+        Command::Demo(args) => demo::run(args),
+        Command::Diagram(args) => diagram::run(&args),
+        Command::Replay(args) => replay::run(&args),
     };
     let (code, message) = match ended {
         Ok(()) => return ExitCode::SUCCESS,
@@ -56,3 +63,14 @@ fn main() -> ExitCode {
 }
 
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
+/// To standard output; whoever has stopped reading has seen enough.
+fn say(text: &str) -> Result<(), Failed> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failed::Environment(format!("cannot write the answer: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use relink_model::diagram::{self, Machine};
 
-use crate::Failed;
+use crate::{Failed, say};
 
 /// What to draw, and in which language.
 #[derive(clap::Args)]
@@ -42,6 +42,5 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         Format::Mermaid => diagram::mermaid(machine),
         Format::Dot => diagram::dot(machine),
     };
-    anstream::print!("{drawing}");
-    Ok(())
+    say(&drawing)
 }

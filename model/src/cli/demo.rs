@@ -3,7 +3,7 @@
 use std::{
     env,
     fmt::Write as _,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::PathBuf,
     time::Duration,
 };
@@ -28,7 +28,7 @@ use relink_model::demo::{
     view::View,
 };
 
-use crate::Failed;
+use crate::{Failed, say};
 
 /// How long each fault lasts.
 const OUTAGE: Duration = Duration::from_secs(2);
@@ -238,15 +238,4 @@ fn after(day: &Day) -> String {
         took.as_secs_f64(),
     );
     text
-}
-
-/// To standard output; whoever has stopped reading has seen enough.
-fn say(text: &str) -> Result<(), Failed> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failed::Environment(format!("cannot write the answer: {error}")))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

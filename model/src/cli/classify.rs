@@ -1,8 +1,7 @@
 //! `relink classify`: one error through the fault table of a database.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -14,7 +13,7 @@ use relink::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Failed;
+use crate::{Failed, say};
 
 /// The fault table to ask.
 #[derive(clap::Args)]
@@ -91,13 +90,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failed> {
     };
     let Verdict { fault, known, source } = relink::classify(&rules, TABLE, &evidence);
     let answer = Answer { fault, known, does: fault.does(evidence.phase), session: fault.session(&evidence), source };
-    let mut out = anstream::stdout().lock();
-    let written = if facts.json { write_json(&mut out, &answer) } else { write_text(&mut out, &answer) };
-    match written {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failed::Environment(format!("cannot write the answer: {error}"))),
+    if facts.json {
+        let json = serde_json::to_string(&answer);
+        let json = json.map_err(|error| Failed::Environment(format!("cannot write json: {error}")))?;
+        return say(&format!("{json}\n"));
     }
+    say(&text(&answer))
 }
 
 impl Facts {
@@ -154,12 +152,7 @@ fn read(path: &Path) -> Result<Vec<Rule>, Failed> {
     Ok(file.fault)
 }
 
-fn write_json(out: &mut impl Write, answer: &Answer<'_>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, answer)?;
-    writeln!(out)
-}
-
-fn write_text(out: &mut impl Write, answer: &Answer<'_>) -> io::Result<()> {
+fn text(answer: &Answer<'_>) -> String {
     let colour = match answer.does {
         Does::Callers | Does::RetryTransaction => AnsiColor::Green,
         Does::NextEndpoint | Does::Backoff | Does::Overload | Does::ConfirmRole => AnsiColor::Yellow,
@@ -167,10 +160,16 @@ fn write_text(out: &mut impl Write, answer: &Answer<'_>) -> io::Result<()> {
     };
     let (strong, label) = (colour.on_default().bold(), Style::new().dimmed());
     let known = if answer.known { "" } else { " (by default: no row speaks of it)" };
-    writeln!(out, "{label}fault{label:#}    {strong}{}{strong:#}{known}", answer.fault)?;
-    writeln!(out, "{label}does{label:#}     {}", in_words(answer.does))?;
-    writeln!(out, "{label}session{label:#}  {}", answer.session.as_str())?;
-    writeln!(out, "{label}source{label:#}   {}", answer.source)
+    format!(
+        "{label}fault{label:#}    {strong}{}{strong:#}{known}\n\
+         {label}does{label:#}     {}\n\
+         {label}session{label:#}  {}\n\
+         {label}source{label:#}   {}\n",
+        answer.fault,
+        in_words(answer.does),
+        answer.session.as_str(),
+        answer.source
+    )
 }
 
 const fn in_words(does: Does) -> &'static str {
