@@ -113,11 +113,11 @@ impl<M: Chance> Graph<'_, M> {
         }
     }
 
-    fn where_not(&self, holds: fn(&M, &M::State) -> bool) -> Bits {
+    pub(super) fn where_not(&self, holds: fn(&M, &M::State) -> bool) -> Bits {
         self.bits(|model, state| !holds(model, state))
     }
 
-    fn bits(&self, holds: impl Fn(&M, &M::State) -> bool) -> Bits {
+    pub(super) fn bits(&self, holds: impl Fn(&M, &M::State) -> bool) -> Bits {
         let mut bits = Bits::none(self.states());
         self.ids().filter(|id| holds(self.model, &self.states[*id])).for_each(|id| bits.insert(id));
         bits

@@ -13,6 +13,7 @@
 //! Alfaro, *Formal Verification of Probabilistic Systems*, 1997).
 
 mod component;
+mod expected;
 mod graph;
 mod judge;
 mod path;
@@ -22,6 +23,7 @@ use std::{fmt::Debug, hash::Hash};
 
 use stateright::Model;
 
+pub use expected::{Case, Expected, SWEEPS_MAX};
 pub use graph::{Graph, Limit, Stopped, explore, explore_watched};
 
 /// A model, and what the checker must know of it beside its transitions.

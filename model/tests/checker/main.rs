@@ -3,4 +3,6 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod drawn;
+mod theorem;
+mod toy;
 mod traps;
