@@ -1,6 +1,7 @@
 //! Worlds, properties and demonstrations of the relink state machines.
 
 pub mod bounds;
+pub mod check;
 pub mod demo;
 pub mod diagram;
 pub mod proxy;

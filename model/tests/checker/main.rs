@@ -1,0 +1,8 @@
+//! The checker is right: on the traps that others fall into, against brute force, and on a theorem with known answers.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod drawn;
+mod theorem;
+mod toy;
+mod traps;
