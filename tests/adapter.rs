@@ -418,6 +418,31 @@ async fn a_session_that_comes_back_ended_is_lent_to_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_borrower_can_wait_for_the_reason_of_the_end() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |_| {});
+    let lease = pool.get().await.unwrap();
+    let silent = tokio::time::timeout(Duration::from_secs(60), lease.ended()).await;
+    assert!(silent.is_err(), "it lives");
+    script.kill_all();
+    assert!(lease.death().is_none(), "its life has not been told so yet");
+    assert_eq!(lease.ended().await.failure.code.as_deref(), Some("57P01"));
+    assert!(lease.death().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_cut_by_relink_says_so_and_what_it_was_doing() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |_| {});
+    let mut lease = pool.get().await.unwrap();
+    lease.work = Work::Statement { durable: true };
+    pool.close().await;
+    let death = lease.ended().await;
+    assert_eq!(death.failure.to_string(), "relink ended the session (lost)");
+    assert_eq!(death.work, Work::Statement { durable: true });
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_discarded_session_is_closed_and_starts_no_outage() {
     let script = Script::new();
     let (pool, trace) = pool(&script, |policy| policy.min_idle = 0);

@@ -1,8 +1,13 @@
 //! The tasks: one for each dial and the session that it opens, one for a probe, one for the timer.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
-use super::{Connect, Opened, lease::Kept, shared, shared::Shared};
+use super::{
+    Connect, Opened,
+    lease::{Ending, Kept},
+    shared,
+    shared::Shared,
+};
 use crate::{DialId, Time, core::pool};
 
 /// Tells the pool when a task has ended, however it ended: finished, aborted, or with its runtime.
@@ -18,6 +23,16 @@ impl<C: Connect> Drop for End<C> {
         if let Some(shared) = self.shared.upgrade() {
             shared.gone(self.slot, self.dial, self.finished);
         }
+    }
+}
+
+/// Tells the borrower of a session when nothing more will be told of it.
+struct Over(Arc<Ending>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        // Set by nobody else.
+        let _once = self.0.over.set(());
     }
 }
 
@@ -40,15 +55,16 @@ pub(super) async fn run<C: Connect>(shared: Weak<Shared<C>>, connect: Arc<C>, sl
             }
         }
         Ok(Opened { client, life, .. }) => {
-            let death = Arc::new(OnceLock::new());
+            let over = Over(Arc::default());
             let Some(owner) = shared.upgrade() else { return };
-            owner.adopt(slot, dial, client, Arc::clone(&death));
+            owner.adopt(slot, dial, Kept { client: Box::new(client), ending: Arc::clone(&over.0) });
             drop(owner);
-            let end_of_life = life.await;
+            let death = life.await;
             // Set before the pool is told: a borrower who sees its error finds the reason.
-            let _first = death.set(end_of_life.clone());
+            let _first = over.0.death.set(death.clone());
+            drop(over);
             if let Some(shared) = shared.upgrade() {
-                shared.bury(slot, dial, end_of_life);
+                shared.bury(slot, dial, death);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     mem,
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -259,9 +259,8 @@ impl<C: Connect> Shared<C> {
     }
 
     /// A dial opened a session.
-    pub(super) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, client: C::Client, death: Arc<OnceLock<Death>>) {
+    pub(super) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, kept: Kept<C>) {
         let mut core = self.lock();
-        let kept = Kept { client: Box::new(client), death };
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) => place.kept = Some(kept),
             Some(_) | None => core.trash.push(kept),
