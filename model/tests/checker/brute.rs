@@ -182,7 +182,7 @@ fn replay(graph: &Drawn, how: &Break, components: &[u64], found: &Counterexample
     let cycle = replay_cycle(graph, found);
     let seen = cycle.iter().fold(last, |seen, edge| seen | 1 << graph.edges[*edge].1);
     let named = |set: &u64| *set & seen == seen && set.count_ones() as usize == found.component;
-    assert!(components.iter().any(|set| named(set)), "{found:?} in none of {components:?} of {graph:?}");
+    assert!(components.iter().any(named), "{found:?} in none of {components:?} of {graph:?}");
     assert!(seen & how.sees != 0 && seen & !how.region == 0, "{found:?} of {graph:?}");
     for (asked, label, strongly) in [(weak, WEAK, false), (strong, STRONG, true)] {
         let taken = cycle.iter().any(|edge| graph.edges[*edge].2 == label && graph.moves(*edge));

@@ -3,7 +3,9 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod brute;
+mod costs;
 mod drawn;
+mod space;
 mod theorem;
 mod toy;
 mod traps;
