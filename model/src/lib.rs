@@ -2,6 +2,7 @@
 
 pub mod bounds;
 pub mod check;
+pub mod columns;
 pub mod demo;
 pub mod diagram;
 pub mod proxy;

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::ledger::Measured;
+use crate::columns::{Cell, aligned};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -131,21 +132,6 @@ impl Report {
 const COSTS: [&str; 7] = ["fault", "dials", "peak/100ms", "first ok", "last worker", "never", "errors"];
 const BOUNDS: [&str; 4] = ["fault", "bound", "measured", "at most"];
 
-struct Cell {
-    text: String,
-    style: Style,
-}
-
-impl Cell {
-    fn new(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
-    }
-
-    fn plain(text: impl Into<String>) -> Self {
-        Self::new(text, Style::new())
-    }
-}
-
 fn headings(words: &[&str]) -> Vec<Cell> {
     words.iter().map(|word| Cell::new(*word, HEAD)).collect()
 }
@@ -197,35 +183,6 @@ fn seconds(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2} s"))
 }
 
-/// Pads by characters, outside the escape sequences. The columns of `words` stand on the left, numbers on the right.
-fn aligned(lines: &[Vec<Cell>], words: &[usize]) -> String {
-    let mut widths = Vec::new();
-    for line in lines {
-        widths.resize(line.len().max(widths.len()), 0);
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.text.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for line in lines {
-        let mut out = String::new();
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            let Cell { text, style } = cell;
-            let gap = if column == 0 { "" } else { "  " };
-            let pad = " ".repeat(width.saturating_sub(text.chars().count()));
-            // Writing to a String does not fail.
-            let _ = match (words.contains(&column), column + 1 == line.len()) {
-                (true, true) => write!(out, "{gap}{style}{text}{style:#}"),
-                (true, false) => write!(out, "{gap}{style}{text}{style:#}{pad}"),
-                (false, _) => write!(out, "{gap}{pad}{style}{text}{style:#}"),
-            };
-        }
-        text.push_str(out.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -257,9 +214,9 @@ mod tests {
     #[test]
     fn a_value_that_breaks_by_a_hair_does_not_look_as_if_it_held() {
         let hair = row("silent", 0.25, Some(0.2504), 0);
-        assert_eq!(bounds(&hair).get(2).unwrap().text, "0.2504 s");
+        assert_eq!(bounds(&hair).get(2).unwrap().text(), "0.2504 s");
         let wide = Row { bound: Bound::new("B2", Unit::Dials, 10.0, Some(100.0)), ..hair };
-        assert_eq!(bounds(&wide).get(2).unwrap().text, "100 dials");
+        assert_eq!(bounds(&wide).get(2).unwrap().text(), "100 dials");
     }
 
     #[test]
