@@ -19,6 +19,7 @@ use relink::{
         Event::{Failed, Requested},
         Pacer,
     },
+    pool::{self, Pool},
 };
 
 fn policy(backoff: Backoff) -> Checked {
@@ -42,6 +43,20 @@ fn floor(rung: &mut u64, cap: u64, chance: u64) -> u64 {
     ((u128::from(chance) * (u128::from(*rung) + 1)) >> 64) as u64
 }
 
+/// Each lease is returned before the next.
+fn lend_or_return(now: u64) -> link::Event {
+    let lease = LeaseId(1);
+    if now.is_multiple_of(2) { Returned { lease, work: Work::AtRest } } else { Lent { lease } }
+}
+
+/// Each dial that starts is refused before the next.
+fn answer(command: Option<pacer::Command>) -> pacer::Event {
+    match command {
+        Some(pacer::Command::Dial { dial, .. }) => Failed { dial, fault: Fault::Refused },
+        None => Requested { endpoint: 0 },
+    }
+}
+
 fn steps(c: &mut Criterion) {
     let policy = policy(Backoff::Relink);
     let mut group = c.benchmark_group("step");
@@ -51,22 +66,38 @@ fn steps(c: &mut Criterion) {
     let (online, _) = online.step(&policy, Time::ZERO, link::Event::Granted { dial, deadline, topology: 0 });
     let dialed = link::Event::Dialed { dial, stable_at: Time::ZERO, retire_at: Time::NEVER };
     let (online, _) = online.step(&policy, Time::ZERO, dialed);
-    // The machine stays where it is, as in a pool: what is measured is the step and its way in and out.
-    group.bench_function("link: lend or return", |b| {
+    // The machine stays where it is, as in a pool. `apply` steps it there; `step` also takes it out and puts it back.
+    group.bench_function("link: lend or return, in place", |b| {
         let mut link = online;
-        let mut now = 0_u64;
-        let lease = LeaseId(1);
+        let mut now = 0;
         b.iter(|| {
             now += 1;
-            let lend = now.is_multiple_of(2);
-            let event = if lend { Lent { lease } } else { Returned { lease, work: Work::AtRest } };
+            black_box(&mut link).apply(&policy, Time::from_millis(now), lend_or_return(now))
+        });
+    });
+    group.bench_function("link: lend or return, by value", |b| {
+        let mut link = online;
+        let mut now = 0;
+        b.iter(|| {
+            now += 1;
             let place = black_box(&mut link);
-            let (next, command) = place.step(&policy, Time::from_millis(now), event);
+            let (next, command) = place.step(&policy, Time::from_millis(now), lend_or_return(now));
             *place = next;
             command
         });
     });
-    group.bench_function("pacer: request or failure, one endpoint", |b| {
+    group.bench_function("pacer: request or failure, one endpoint, in place", |b| {
+        let mut pacer = Pacer::new(1);
+        let (mut now, mut state) = (0_u64, 1_u64);
+        let mut event = Requested { endpoint: 0 };
+        b.iter(|| {
+            now += 60_000;
+            let command = black_box(&mut pacer).apply(&policy, Time::from_millis(now), event, word(&mut state));
+            event = answer(command);
+            command
+        });
+    });
+    group.bench_function("pacer: request or failure, one endpoint, by value", |b| {
         let mut pacer = Pacer::new(1);
         let (mut now, mut state) = (0_u64, 1_u64);
         let mut event = Requested { endpoint: 0 };
@@ -75,12 +106,38 @@ fn steps(c: &mut Criterion) {
             let place = black_box(&mut pacer);
             let (next, command) = place.step(&policy, Time::from_millis(now), event, word(&mut state));
             *place = next;
-            event = match command {
-                Some(pacer::Command::Dial { dial, .. }) => Failed { dial, fault: Fault::Refused },
-                None => Requested { endpoint: 0 },
-            };
+            event = answer(command);
             command
         });
+    });
+    group.bench_function("pool: ask or return, 16 places, one session", |b| {
+        let mut ageless = Policy::default();
+        ageless.lifetime_max = None;
+        let policy = ageless.check().expect("a valid policy");
+        let mut pool = Pool::new(&policy, 1);
+        let mut out = Vec::with_capacity(pool.commands_max());
+        let (mut now, mut asked) = (1, 1);
+        let ask = |lease| pool::Event::Asked { lease: LeaseId(lease), deadline: Time::NEVER };
+        let _ = pool.step(&policy, Time::from_millis(now), ask(asked), 1, &mut out);
+        let _ = pool.step(
+            &policy,
+            Time::from_millis(now),
+            pool::Event::Dialed { slot: 0, dial: DialId::new(0, 0) },
+            1,
+            &mut out,
+        );
+        b.iter(|| {
+            now += 1;
+            let event = if now.is_multiple_of(2) {
+                pool::Event::Returned { slot: 0, lease: LeaseId(asked), work: Work::AtRest }
+            } else {
+                asked += 1;
+                ask(asked)
+            };
+            out.clear();
+            black_box(&mut pool).step(&policy, Time::from_millis(now), event, 1, &mut out)
+        });
+        assert_eq!((pool.tally().online + pool.tally().leased, pool.waiters()), (1, 0), "one session, lent or free");
     });
     group.finish();
 }

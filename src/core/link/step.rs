@@ -12,15 +12,22 @@ use super::{
 };
 use crate::core::{pacer::DialId, policy::Checked, time::Time};
 
-/// A state, and what to do on entering it.
-type Next = (Link, Option<Command>);
-
 impl Link {
     /// The transition function. An event that means nothing in a state leaves it as it is.
     #[must_use]
     #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
-    pub fn step(self, policy: &Checked, now: Time, event: Event) -> Next {
-        match self {
+    pub fn step(self, policy: &Checked, now: Time, event: Event) -> (Self, Option<Command>) {
+        let mut next = self;
+        let command = next.apply(policy, now, event);
+        (next, command)
+    }
+
+    /// [`Link::step`] in place, as a pool takes it: most steps write a few of a link's fields, and to copy
+    /// all of them out and in costs more than the step.
+    #[must_use]
+    #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
+    pub fn apply(&mut self, policy: &Checked, now: Time, event: Event) -> Option<Command> {
+        match *self {
             Idle | Waiting | Held { .. } | Closed => self.step_without_session(event),
             Dialing { .. } | Closing { .. } => self.step_unsettled(policy, now, event),
             Online { session, .. } => self.step_online(session, policy, now, event),
@@ -32,182 +39,214 @@ impl Link {
         }
     }
 
-    fn step_without_session(self, event: Event) -> Next {
-        match (self, event) {
-            (Idle, Wanted) | (Held { .. }, Renewed) => (Waiting, None),
-            (Waiting | Held { .. }, Unwanted | Retired) => (Idle, None),
+    /// Another state, and nothing to do on entering it.
+    fn rest(&mut self, next: Self) -> Option<Command> {
+        *self = next;
+        None
+    }
+
+    /// Another state, and what to do on entering it.
+    fn go(&mut self, next: Self, command: Command) -> Option<Command> {
+        *self = next;
+        Some(command)
+    }
+
+    fn step_without_session(&mut self, event: Event) -> Option<Command> {
+        match (*self, event) {
+            (Idle, Wanted) | (Held { .. }, Renewed) => self.rest(Waiting),
+            (Waiting | Held { .. }, Unwanted | Retired) => self.rest(Idle),
             (Waiting, Granted { dial, deadline, topology }) => {
-                (Dialing { dial, deadline, topology, accepted: false }, None)
+                self.rest(Dialing { dial, deadline, topology, accepted: false })
             }
-            (Waiting, HeldBack { fault }) => (Held { fault }, None),
-            (Idle | Waiting | Held { .. }, Stopped { .. }) => (Closed, None),
+            (Waiting, HeldBack { fault }) => self.rest(Held { fault }),
+            (Idle | Waiting | Held { .. }, Stopped { .. }) => self.rest(Closed),
             // A dial that was given up has answered after all: nobody owns its session, so close it.
-            (_, Dialed { dial, .. }) => (self, Some(Close(dial))),
+            (_, Dialed { dial, .. }) => Some(Close(dial)),
             (_, Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Stopped { .. } | Retired)
             | (
                 _,
                 Accepted { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. },
             )
             | (_, Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. })
-            | (_, Lost { .. } | Gone { .. } | Elapsed) => (self, None),
+            | (_, Lost { .. } | Gone { .. } | Elapsed) => None,
         }
     }
 
-    fn step_unsettled(self, policy: &Checked, now: Time, event: Event) -> Next {
-        match (self, event) {
+    fn step_unsettled(&mut self, policy: &Checked, now: Time, event: Event) -> Option<Command> {
+        match (*self, event) {
             (Dialing { dial, deadline, topology, .. }, Accepted { dial: answered }) if answered == dial => {
-                (Dialing { dial, deadline, topology, accepted: true }, None)
+                self.rest(Dialing { dial, deadline, topology, accepted: true })
             }
             (Dialing { dial, topology, .. }, Dialed { dial: answered, stable_at, retire_at }) if answered == dial => {
-                (Online { session: Session { dial, stable_at, retire_at, topology }, since: now, proved: true }, None)
+                self.rest(Online {
+                    session: Session { dial, stable_at, retire_at, topology },
+                    since: now,
+                    proved: true,
+                })
             }
-            (Dialing { dial, .. }, DialFailed { dial: answered }) if answered == dial => (Waiting, None),
-            (Dialing { dial, .. }, Unwanted | Retired | Stopped { .. }) => aborting(policy, now, dial),
-            (Dialing { dial, deadline, .. }, Elapsed) if deadline <= now => aborting(policy, now, dial),
-            (Closing { dial, .. }, Gone { dial: answered }) if answered == dial => (Idle, None),
+            (Dialing { dial, .. }, DialFailed { dial: answered }) if answered == dial => self.rest(Waiting),
+            (Dialing { dial, .. }, Unwanted | Retired | Stopped { .. }) => self.aborting(policy, now, dial),
+            (Dialing { dial, deadline, .. }, Elapsed) if deadline <= now => self.aborting(policy, now, dial),
+            (Closing { dial, .. }, Gone { dial: answered }) if answered == dial => self.rest(Idle),
             // The dial failed by itself while it was being aborted: there is nothing left to close.
-            (Closing { dial, opened: false, .. }, DialFailed { dial: answered }) if answered == dial => (Idle, None),
+            (Closing { dial, opened: false, .. }, DialFailed { dial: answered }) if answered == dial => self.rest(Idle),
             // It opened a session while it was being aborted: that session is closed, once.
             (Closing { dial, opened: false, .. }, Dialed { dial: answered, .. }) if answered == dial => {
-                closing(policy, now, Close(dial), dial)
+                self.closing(policy, now, Close(dial), dial)
             }
             (Closing { dial, deadline, opened }, Elapsed) if deadline <= now => {
-                (Closing { dial, deadline: now + policy.close_deadline, opened }, Some(Abort(dial)))
+                self.go(Closing { dial, deadline: now + policy.close_deadline, opened }, Abort(dial))
             }
-            (_, Dialed { dial, .. }) if Some(dial) != self.dial() => (self, Some(Close(dial))),
+            (_, Dialed { dial, .. }) if Some(dial) != self.dial() => Some(Close(dial)),
             (_, Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Stopped { .. } | Retired)
             | (
                 _,
                 Accepted { .. } | Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. },
             )
             | (_, Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. })
-            | (_, Lost { .. } | Gone { .. } | Elapsed) => (self, None),
+            | (_, Lost { .. } | Gone { .. } | Elapsed) => None,
         }
     }
 
-    fn step_online(self, session: Session, policy: &Checked, now: Time, event: Event) -> Next {
+    fn step_online(&mut self, session: Session, policy: &Checked, now: Time, event: Event) -> Option<Command> {
         let dial = session.dial;
         match event {
             Lent { lease } => {
                 let warn_at = policy.lease_warn.map_or(Time::NEVER, |span| now + span);
-                (Leased { session, lease: Lease { id: lease, work: Work::AtRest, warn_at, heard_at: now } }, None)
+                self.rest(Leased { session, lease: Lease { id: lease, work: Work::AtRest, warn_at, heard_at: now } })
             }
             Doubted { topology } => {
                 let by = now + policy.probe_deadline;
-                (Probing { session, deadline: by, topology }, Some(Probe { dial, by }))
+                self.go(Probing { session, deadline: by, topology }, Probe { dial, by })
             }
-            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
-            Unwanted | Retired | Stopped { .. } => closing(policy, now, Close(dial), dial),
-            Elapsed if self.timeout(policy) <= now => closing(policy, now, Close(dial), dial),
-            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
-            Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => (self, None),
-            DialFailed { .. } | Worked { .. } | Returned { .. } | Proved { .. } | Unproved { .. } => (self, None),
-            FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Elapsed => (self, None),
+            Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
+            Unwanted | Retired | Stopped { .. } => self.closing(policy, now, Close(dial), dial),
+            Elapsed if self.timeout(policy) <= now => self.closing(policy, now, Close(dial), dial),
+            Dialed { dial: late, .. } if late != dial => Some(Close(late)),
+            Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => None,
+            DialFailed { .. } | Worked { .. } | Returned { .. } | Proved { .. } | Unproved { .. } => None,
+            FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
 
-    fn step_leased(self, session: Session, lease: Lease, policy: &Checked, now: Time, event: Event) -> Next {
+    fn step_leased(
+        &mut self,
+        session: Session,
+        lease: Lease,
+        policy: &Checked,
+        now: Time,
+        event: Event,
+    ) -> Option<Command> {
         let dial = session.dial;
         match event {
-            Returned { lease: id, work } if id == lease.id => returned(session, work, policy, now),
+            Returned { lease: id, work } if id == lease.id => self.returned(session, work, policy, now),
             Worked { lease: id, work } if id == lease.id => {
-                (Leased { session, lease: Lease { work, heard_at: now, ..lease } }, None)
+                self.rest(Leased { session, lease: Lease { work, heard_at: now, ..lease } })
             }
             FoundAlive { dial: answered, by } if self.asks(answered, by) => {
-                (Leased { session, lease: Lease { heard_at: now, ..lease } }, None)
+                self.rest(Leased { session, lease: Lease { heard_at: now, ..lease } })
             }
-            FoundDead { dial: answered, by } if self.asks(answered, by) => closing(policy, now, Abort(dial), dial),
-            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
-            Retired => (Draining { session, lease, deadline: Time::NEVER }, None),
-            Stopped { deadline } => (Draining { session, lease, deadline }, None),
-            Elapsed if self.timeout(policy) <= now => overdue(self, session, lease, policy, now),
-            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
-            Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => (self, None),
-            Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => (self, None),
-            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => (self, None),
-            Lost { .. } | Gone { .. } | Elapsed => (self, None),
+            FoundDead { dial: answered, by } if self.asks(answered, by) => self.closing(policy, now, Abort(dial), dial),
+            Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
+            Retired => self.rest(Draining { session, lease, deadline: Time::NEVER }),
+            Stopped { deadline } => self.rest(Draining { session, lease, deadline }),
+            Elapsed if self.timeout(policy) <= now => self.overdue(session, lease, policy, now),
+            Dialed { dial: late, .. } if late != dial => Some(Close(late)),
+            Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
+            Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
+            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => None,
+            Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
 
     fn step_draining(
-        self,
+        &mut self,
         session: Session,
         lease: Lease,
         deadline: Time,
         policy: &Checked,
         now: Time,
         event: Event,
-    ) -> Next {
+    ) -> Option<Command> {
         let dial = session.dial;
         match event {
-            Returned { lease: id, .. } if id == lease.id => closing(policy, now, Close(dial), dial),
+            Returned { lease: id, .. } if id == lease.id => self.closing(policy, now, Close(dial), dial),
             Worked { lease: id, work } if id == lease.id => {
-                (Draining { session, lease: Lease { work, heard_at: now, ..lease }, deadline }, None)
+                self.rest(Draining { session, lease: Lease { work, heard_at: now, ..lease }, deadline })
             }
-            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
-            Stopped { deadline: sooner } => (Draining { session, lease, deadline: deadline.min(sooner) }, None),
-            Elapsed if deadline <= now => closing(policy, now, Abort(dial), dial),
-            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
-            Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => (self, None),
-            Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => (self, None),
-            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => (self, None),
-            Lost { .. } | Gone { .. } | Retired | Elapsed => (self, None),
+            Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
+            Stopped { deadline: sooner } => self.rest(Draining { session, lease, deadline: deadline.min(sooner) }),
+            Elapsed if deadline <= now => self.closing(policy, now, Abort(dial), dial),
+            Dialed { dial: late, .. } if late != dial => Some(Close(late)),
+            Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
+            Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
+            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => None,
+            Lost { .. } | Gone { .. } | Retired | Elapsed => None,
         }
     }
 
-    fn step_probing(self, session: Session, topology: u32, policy: &Checked, now: Time, event: Event) -> Next {
+    fn step_probing(
+        &mut self,
+        session: Session,
+        topology: u32,
+        policy: &Checked,
+        now: Time,
+        event: Event,
+    ) -> Option<Command> {
         let dial = session.dial;
         match event {
             Proved { dial: answered, by } if self.asks(answered, by) => {
-                (Online { session: Session { topology, ..session }, since: now, proved: true }, None)
+                self.rest(Online { session: Session { topology, ..session }, since: now, proved: true })
             }
-            Unproved { dial: answered, by } if self.asks(answered, by) => closing(policy, now, Close(dial), dial),
-            Lost { dial: answered } if answered == dial => closing(policy, now, Close(dial), dial),
-            Unwanted | Retired | Stopped { .. } => closing(policy, now, Close(dial), dial),
-            Elapsed if self.timeout(policy) <= now => closing(policy, now, Abort(dial), dial),
-            Dialed { dial: late, .. } if late != dial => (self, Some(Close(late))),
-            Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => (self, None),
-            DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. } => (self, None),
-            Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => (self, None),
-            Lost { .. } | Gone { .. } | Elapsed => (self, None),
+            Unproved { dial: answered, by } if self.asks(answered, by) => self.closing(policy, now, Close(dial), dial),
+            Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
+            Unwanted | Retired | Stopped { .. } => self.closing(policy, now, Close(dial), dial),
+            Elapsed if self.timeout(policy) <= now => self.closing(policy, now, Abort(dial), dial),
+            Dialed { dial: late, .. } if late != dial => Some(Close(late)),
+            Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => None,
+            DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. } => None,
+            Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => None,
+            Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
-}
 
-/// A session is being closed.
-fn closing(policy: &Checked, now: Time, how: Command, dial: DialId) -> Next {
-    (Closing { dial, deadline: now + policy.close_deadline, opened: true }, Some(how))
-}
+    /// A session is being closed.
+    fn closing(&mut self, policy: &Checked, now: Time, how: Command, dial: DialId) -> Option<Command> {
+        self.go(Closing { dial, deadline: now + policy.close_deadline, opened: true }, how)
+    }
 
-/// A dial is being aborted.
-fn aborting(policy: &Checked, now: Time, dial: DialId) -> Next {
-    (Closing { dial, deadline: now + policy.close_deadline, opened: false }, Some(Abort(dial)))
-}
+    /// A dial is being aborted.
+    fn aborting(&mut self, policy: &Checked, now: Time, dial: DialId) -> Option<Command> {
+        self.go(Closing { dial, deadline: now + policy.close_deadline, opened: false }, Abort(dial))
+    }
 
-/// A session that comes back at rest may be lent again; any other is brought to a clean state first.
-fn returned(session: Session, work: Work, policy: &Checked, now: Time) -> Next {
-    let dial = session.dial;
-    match work {
-        Work::AtRest if session.retire_at <= now => closing(policy, now, Close(dial), dial),
-        Work::AtRest => (Online { session, since: now, proved: false }, None),
-        Work::InTransaction | Work::Statement { .. } => {
-            let by = now + policy.reset_deadline;
-            (Probing { session, deadline: by, topology: session.topology }, Some(Reset { dial, by }))
+    /// A session that comes back at rest may be lent again; any other is brought to a clean state first.
+    fn returned(&mut self, session: Session, work: Work, policy: &Checked, now: Time) -> Option<Command> {
+        let dial = session.dial;
+        match work {
+            Work::AtRest if session.retire_at <= now => self.closing(policy, now, Close(dial), dial),
+            Work::AtRest => self.rest(Online { session, since: now, proved: false }),
+            Work::InTransaction | Work::Statement { .. } => {
+                let by = now + policy.reset_deadline;
+                self.go(Probing { session, deadline: by, topology: session.topology }, Reset { dial, by })
+            }
         }
     }
-}
 
-/// The timeout of a lease: a statement is asked about, twice before it is given up; a long lease is reported.
-fn overdue(link: Link, session: Session, lease: Lease, policy: &Checked, now: Time) -> Next {
-    let dial = session.dial;
-    let by = now + policy.question_deadline;
-    let suspected = |again| (Suspected { session, lease, deadline: by, again }, Some(Ask { dial, by }));
-    match link {
-        Suspected { again: true, .. } => closing(policy, now, Abort(dial), dial),
-        Suspected { again: false, .. } => suspected(true),
-        Leased { .. } if impatient_at(lease, policy) <= now => suspected(false),
-        Leased { .. } => (Leased { session, lease: Lease { warn_at: Time::NEVER, ..lease } }, Some(Warn(lease.id))),
-        Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => (link, None),
-        Draining { .. } | Probing { .. } | Closing { .. } | Closed => (link, None),
+    /// The timeout of a lease: a statement is asked about, twice before it is given up; a long lease is reported.
+    fn overdue(&mut self, session: Session, lease: Lease, policy: &Checked, now: Time) -> Option<Command> {
+        let dial = session.dial;
+        let by = now + policy.question_deadline;
+        let suspected = |again| Suspected { session, lease, deadline: by, again };
+        match *self {
+            Suspected { again: true, .. } => self.closing(policy, now, Abort(dial), dial),
+            Suspected { again: false, .. } => self.go(suspected(true), Ask { dial, by }),
+            Leased { .. } if impatient_at(lease, policy) <= now => self.go(suspected(false), Ask { dial, by }),
+            Leased { .. } => {
+                self.go(Leased { session, lease: Lease { warn_at: Time::NEVER, ..lease } }, Warn(lease.id))
+            }
+            Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => None,
+            Draining { .. } | Probing { .. } | Closing { .. } | Closed => None,
+        }
     }
 }

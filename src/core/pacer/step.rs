@@ -21,8 +21,11 @@ impl Pacer {
         (next, command)
     }
 
-    /// [`Pacer::step`] in place: for a pool, copying its pacer would cost more than the step.
-    pub(crate) fn apply(&mut self, policy: &Checked, now: Time, event: Event, chance: u64) -> Option<Command> {
+    /// [`Pacer::step`] in place, as a pool takes it: it touches one of the windows, and to copy all of them
+    /// out and in costs more than the step.
+    #[must_use]
+    #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
+    pub fn apply(&mut self, policy: &Checked, now: Time, event: Event, chance: u64) -> Option<Command> {
         self.advance(now);
         match event {
             Event::Requested { endpoint } => self.requested(policy, endpoint, chance),

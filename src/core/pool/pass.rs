@@ -13,8 +13,9 @@ impl Pool {
     pub(super) fn pass(&mut self, turn: &mut Turn<'_>, slot: u16, event: link::Event, fault: Option<Fault>) {
         let before = self.link(slot);
         // Looked at where they are: links are large enough for each copy to be felt.
-        let (ref after, command) = before.step(turn.policy, turn.now, event);
-        let before = &before;
+        let mut after = before;
+        let command = after.apply(turn.policy, turn.now, event);
+        let (before, after) = (&before, &after);
         self.put(slot, before, after);
         turn.wake_at(after.timeout(turn.policy));
         if let Some(command) = command {
