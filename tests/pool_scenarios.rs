@@ -173,6 +173,38 @@ fn a_discarded_session_is_closed_and_starts_no_outage() {
 }
 
 #[test]
+fn a_session_that_came_back_ended_stays_lent_until_its_loss_is_told() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    bench.ask(1);
+    bench.open(0);
+    bench.ask(2);
+    let slot = bench.slot_of(1);
+    let dial = bench.pool.link(slot).dial().unwrap();
+    let work = Work::Statement { durable: true };
+    assert_eq!(bench.step(Event::Ended { slot, lease: LeaseId(2), work }), [], "who has nothing gives nothing back");
+    assert_eq!(bench.step(Event::Ended { slot, lease: LeaseId(1), work }), [], "the next in line waits on");
+    let lost = bench.step(Event::Lost { slot, dial, fault: relink::Fault::Lost });
+    let ambiguous = Command::Report { lease: LeaseId(1), fault: relink::Fault::Ambiguous };
+    assert!(lost.contains(&ambiguous), "{lost:?}");
+    assert!(bench.pool.pacer().outage_since().is_some(), "and it is a loss like any other");
+}
+
+#[test]
+fn a_session_that_came_back_ended_is_cut_if_nobody_tells_of_its_loss() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    bench.ask(1);
+    bench.open(0);
+    let slot = bench.slot_of(1);
+    let dial = bench.pool.link(slot).dial().unwrap();
+    bench.step(Event::Ended { slot, lease: LeaseId(1), work: Work::AtRest });
+    let over = bench.now + bench.policy.close_deadline;
+    assert_eq!(bench.pool.timeout(&bench.policy), over);
+    bench.now = over;
+    let cut = bench.step(Event::Elapsed);
+    assert!(cut.contains(&Command::Link { slot, command: link::Command::Abort(dial) }), "{cut:?}");
+}
+
+#[test]
 fn idle_sessions_are_retired_down_to_min_idle_and_the_rest_are_asked() {
     let mut bench = Bench::new(1, |policy| {
         (policy.max_size, policy.max_idle, policy.min_idle) = (3, 3, 1);

@@ -49,7 +49,11 @@ impl Real {
             }
             Event::Gone { dial, .. } | Event::DialFailed { dial, .. } => self.dials.retain(|known| *known != dial),
             Event::Accepted { .. } | Event::Dialed { .. } | Event::Proved { .. } | Event::Unproved { .. } => {}
-            Event::Worked { .. } | Event::FoundAlive { .. } | Event::FoundDead { .. } | Event::Lost { .. } => {}
+            Event::Worked { .. }
+            | Event::Ended { .. }
+            | Event::FoundAlive { .. }
+            | Event::FoundDead { .. }
+            | Event::Lost { .. } => {}
             Event::Demoted | Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed => {}
             Event::Stopped { .. } | Event::Elapsed => {}
         }
@@ -82,6 +86,7 @@ impl Real {
             }
             Event::GaveUp { lease } => Event::GaveUp { lease: held(lease) },
             Event::Returned { slot, lease, work } => Event::Returned { slot, lease: held(lease), work },
+            Event::Ended { slot, lease, work } => Event::Ended { slot, lease: held(lease), work },
             Event::Discarded { slot, lease } => Event::Discarded { slot, lease: held(lease) },
             Event::Accepted { slot, dial } => Event::Accepted { slot, dial: real(dial) },
             Event::Dialed { slot, dial } => Event::Dialed { slot, dial: real(dial) },

@@ -32,7 +32,7 @@ fn holds(world: Option<World>, states: usize) {
 
 #[test]
 fn one_link_holds() {
-    holds(one_link(None), 129_370);
+    holds(one_link(None), 154_498);
 }
 
 #[test]

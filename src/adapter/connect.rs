@@ -43,7 +43,7 @@ pub trait Connect: Send + Sync + 'static {
     fn work(&self, client: &Self::Client) -> Work;
 
     /// Whether the session has ended, as far as can be told without waiting: then its life ends by
-    /// itself very soon and tells why, and until it does nobody is lent the session again.
+    /// itself very soon and tells why, and nobody is lent the session again.
     fn ended(&self, client: &Self::Client) -> bool {
         let _unknown = client;
         false

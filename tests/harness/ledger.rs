@@ -53,6 +53,7 @@ impl Harness {
         match event {
             Event::Returned { slot, lease, .. }
             | Event::Worked { slot, lease, .. }
+            | Event::Ended { slot, lease, .. }
             | Event::Discarded { slot, lease } => self.pool.link(slot).lease().is_none_or(|held| held.id != lease),
             Event::Accepted { slot, dial } => is(slot, dial, |link| matches!(link, Link::Dialing { .. })),
             Event::Dialed { slot, dial } | Event::DialFailed { slot, dial, .. } => {
@@ -151,12 +152,19 @@ impl Harness {
                 self.owed.retain(|(owed, _, other)| *other != dial || keeps(*owed));
                 self.owed.push((Owed::End, slot, dial));
             }
-            LinkCommand::Probe { dial, by } | LinkCommand::Reset { dial, by } => {
-                self.owed.push((Owed::Probe(by), slot, dial));
-            }
-            LinkCommand::Ask { dial, by } => self.owed.push((Owed::Question(by), slot, dial)),
+            LinkCommand::Probe { dial, by } | LinkCommand::Reset { dial, by } => self.owe(Owed::Probe(by), slot, dial),
+            LinkCommand::Ask { dial, by } => self.owe(Owed::Question(by), slot, dial),
             LinkCommand::Warn(lease) => assert!(self.leases.contains_key(&lease), "warned of a lease that is over"),
         }
+    }
+
+    /// A question is asked: S6 needs a name for it that no other has whose answer may still come.
+    fn owe(&mut self, question: Owed, slot: u16, dial: DialId) {
+        assert!(
+            !self.owed.contains(&(question, slot, dial)),
+            "S6: two unanswered questions are {question:?} of {dial:?}"
+        );
+        self.owed.push((question, slot, dial));
     }
 
     /// S1, S2, S3 and S7 for a dial that starts now.

@@ -134,7 +134,8 @@ impl Harness {
             0..=3 => self.ask(bytes),
             4 => self.give_up(bytes),
             5..=6 => self.give_back(bytes),
-            7 => self.discard(bytes),
+            7 if bytes.below(2) == 0 => self.discard(bytes),
+            7 => self.give_back_ended(bytes),
             8..=14 => self.answer(bytes),
             15 => self.lose(bytes),
             16..=17 => self.work(bytes),
@@ -176,6 +177,19 @@ impl Harness {
         let Some((&lease, &Borrowed { slot, .. })) = self.leases.iter().nth(place) else { return };
         self.leases.remove(&lease);
         self.step(Event::Discarded { slot, lease }, bytes);
+    }
+
+    /// Its session has ended, which may be told later, or never.
+    fn give_back_ended(&mut self, bytes: &mut Bytes<'_>) {
+        let place = bytes.below(self.leases.len());
+        let work = work(bytes);
+        let Some((&lease, borrowed)) = self.leases.iter_mut().nth(place) else { return };
+        borrowed.work = work;
+        let slot = borrowed.slot;
+        self.step(Event::Ended { slot, lease, work }, bytes);
+        let link = self.pool.link(slot);
+        let over = self.now + self.policy.close_deadline;
+        assert!(matches!(link, Link::Draining { deadline, .. } if deadline <= over), "{link:?} may be lent again");
     }
 
     /// Answers something that is owed, in any order.
@@ -285,7 +299,8 @@ impl Harness {
         let lease = LeaseId(u64::MAX - u64::from(bytes.byte()));
         let by = self.now + Span::from_millis(u64::from(bytes.byte()) * 10);
         let (work, fault) = (work(bytes), fault(bytes));
-        let event = match bytes.below(11) {
+        let event = match bytes.below(12) {
+            10 => Event::Ended { slot, lease, work },
             0 => Event::Returned { slot, lease, work },
             1 => Event::Accepted { slot, dial },
             2 => Event::DialFailed { slot, dial, fault },

@@ -161,6 +161,7 @@ impl Ghost {
                 }
             }
             Event::Worked { lease, work, .. } => self.worked(lease, work),
+            Event::Ended { lease, work, .. } => self.ended(lease, work),
             Event::FoundAlive { dial, by, .. } | Event::FoundDead { dial, by, .. } => {
                 self.answered(dial, by);
             }
@@ -201,6 +202,15 @@ impl Ghost {
         let dial = borrower.dial;
         // The question was about the statement before: its answer is played as a stale one.
         self.with(dial, |peer| peer.question = None);
+    }
+
+    /// The borrower is done with a session that nobody may have after it.
+    fn ended(&mut self, lease: LeaseId, work: Work) {
+        self.worked(lease, work);
+        let dial = self.borrowers.iter().find(|borrower| borrower.lease == lease).map(|borrower| borrower.dial);
+        if let Some(dial) = dial {
+            self.with(dial, |peer| peer.dirty = true);
+        }
     }
 
     fn returned(&mut self, lease: LeaseId, work: Work) {
@@ -330,7 +340,7 @@ impl Ghost {
             Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Accepted { .. } => false,
             Event::Dialed { .. } | Event::DialFailed { .. } | Event::Proved { .. } | Event::Unproved { .. } => false,
             Event::Worked { .. } | Event::FoundAlive { .. } | Event::Gone { .. } | Event::Demoted => false,
-            Event::Discarded { .. } => false,
+            Event::Discarded { .. } | Event::Ended { .. } => false,
             Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed | Event::Stopped { .. } => false,
         };
         self.must(due, Law::S11);

@@ -244,9 +244,14 @@ fn answers(slot: u16, dial: DialId, by: Time) -> [Event; 4] {
 }
 
 /// Everything that a borrower of that name may say.
-fn words(slot: u16, lease: LeaseId) -> [Event; 3] {
+fn words(slot: u16, lease: LeaseId) -> [Event; 4] {
     let work = Work::Statement { durable: true };
-    [Event::Worked { slot, lease, work }, Event::Returned { slot, lease, work }, Event::Discarded { slot, lease }]
+    [
+        Event::Worked { slot, lease, work },
+        Event::Returned { slot, lease, work },
+        Event::Ended { slot, lease, work },
+        Event::Discarded { slot, lease },
+    ]
 }
 
 fn closes(command: Command, event: Event) -> bool {
@@ -276,9 +281,10 @@ fn is_outstanding(state: &State, event: Event) -> bool {
         }
         Event::Lost { slot, dial, .. } => line(slot, dial) == Some(Line::Open),
         Event::Gone { slot, dial } => matches!(line(slot, dial), Some(Line::Aborting | Line::Closing)),
-        Event::Worked { slot, lease, .. } | Event::Returned { slot, lease, .. } | Event::Discarded { slot, lease } => {
-            lent(slot, lease)
-        }
+        Event::Worked { slot, lease, .. }
+        | Event::Returned { slot, lease, .. }
+        | Event::Ended { slot, lease, .. }
+        | Event::Discarded { slot, lease } => lent(slot, lease),
         Event::Asked { .. }
         | Event::GaveUp { .. }
         | Event::Demoted

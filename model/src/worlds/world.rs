@@ -147,6 +147,7 @@ impl World {
             let (slot, lease) = (borrower.slot, borrower.lease);
             for work in self.works.iter().filter(|work| **work != borrower.work) {
                 tell.once(Event::Worked { slot, lease, work: *work });
+                tell.once(Event::Ended { slot, lease, work: *work });
             }
             for work in self.returns {
                 tell.once(Event::Returned { slot, lease, work: *work });

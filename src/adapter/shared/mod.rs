@@ -24,7 +24,7 @@ use super::{
     lease::{Granted, Kept},
 };
 use crate::{
-    Checked, DialId, Fault, LeaseId, Refusal, Time, Work,
+    Checked, DialId, Fault, LeaseId, Refusal, Time,
     core::pool::{self, Command},
 };
 
@@ -231,31 +231,19 @@ impl<C: Connect> Shared<C> {
     pub(super) fn take_back(self: &Arc<Self>, granted: Granted<C>) {
         let Granted { lease, slot, dial, kept } = granted;
         let work = self.connect.work(&kept.client);
-        if self.connect.ended(&kept.client) {
-            // The link stays lent until the life has told why it ended: given back now, it would be
-            // lent to the next in line, and to the next, for as long as the life's task is not run.
-            return;
-        }
+        let event = if self.connect.ended(&kept.client) {
+            pool::Event::Ended { slot, lease, work }
+        } else {
+            pool::Event::Returned { slot, lease, work }
+        };
         let mut core = self.lock();
-        self.take_back_locked(&mut core, lease, slot, dial, kept, work);
-        self.unlock(core);
-    }
-
-    fn take_back_locked(
-        self: &Arc<Self>,
-        core: &mut Core<C>,
-        lease: LeaseId,
-        slot: u16,
-        dial: DialId,
-        kept: Kept<C>,
-        work: Work,
-    ) {
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) && place.kept.is_none() => place.kept = Some(kept),
             // The session was lost while it was lent: its place is not its own any more.
             Some(_) | None => core.trash.push(kept),
         }
-        self.step(core, pool::Event::Returned { slot, lease, work });
+        self.step(&mut core, event);
+        self.unlock(core);
     }
 
     /// A dial opened a session.

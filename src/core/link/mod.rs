@@ -6,11 +6,16 @@
 //! at most one timeout, [`Link::timeout`], which follows from the state and the policy: entering a
 //! state arms it, leaving drops it.
 //!
-//! A question, be it a probe, a reset or one to the server, is named by its session and by the time by
-//! which it must be answered, `by`: the deadline of the state that asks. One is open at a time. Each
-//! about a borrower's statement has a later deadline than the one before, and a probe or reset is
-//! followed by another only once it was answered: no late answer can be taken for that of another
-//! question. One given twice can, if both deadlines fall on the same millisecond.
+//! A question is named by its session, by its kind (a probe or reset of the session, or one to the
+//! server about it) and by the time by which it must be answered, `by`: the deadline of the state that
+//! asks. No two questions whose answers may still come share a name:
+//!
+//! * A probe or reset that is left unanswered ends in closing, so its session is asked nothing more.
+//! * A question to the server that is left unanswered is followed by another only after its deadline, or
+//!   after a newer statement has outlasted the policy's patience. Both are at least 1 ms later, and so is the new deadline.
+//!
+//! An answer is given once, for whoever asks ends with it. A driver that repeats one breaks this: the second could be taken for that of
+//! a question asked in the same millisecond.
 
 mod step;
 

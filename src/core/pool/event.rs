@@ -39,6 +39,16 @@ pub enum Event {
         /// The lease that ended.
         lease: LeaseId,
     },
+    /// A borrower gave a session back that has ended, as far as its client shows. It stays lent, and is
+    /// lent to nobody else, until [`Event::Lost`] tells why it ended, for `close_deadline` at most.
+    Ended {
+        /// The link.
+        slot: u16,
+        /// The lease that ended.
+        lease: LeaseId,
+        /// How the session was left.
+        work: Work,
+    },
     /// The transport of a dial is up.
     Accepted {
         /// The link.

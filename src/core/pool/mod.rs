@@ -113,6 +113,7 @@ impl Pool {
                 self.pass(turn_ref, slot, link::Event::Returned { lease, work }, None);
             }
             Event::Discarded { slot, lease } => self.discarded(turn_ref, slot, lease),
+            Event::Ended { slot, lease, work } => self.ended(turn_ref, slot, lease, work),
             Event::Accepted { slot, dial } => self.pass(turn_ref, slot, link::Event::Accepted { dial }, None),
             Event::Dialed { slot, dial } => self.dialed(turn_ref, slot, dial),
             Event::DialFailed { slot, dial, fault } => {
@@ -168,6 +169,16 @@ impl Pool {
         if self.link(slot).lease().is_some_and(|held| held.id == lease) {
             self.pass(turn, slot, link::Event::Retired, None);
             self.pass(turn, slot, link::Event::Returned { lease, work: Work::AtRest }, None);
+        }
+    }
+
+    /// The session's place comes to an end as all do when a pool stops: the lease is over with the
+    /// session's loss, or is cut where nobody tells of one.
+    fn ended(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId, work: Work) {
+        if self.link(slot).lease().is_some_and(|held| held.id == lease) {
+            let deadline = turn.now + turn.policy.close_deadline;
+            self.pass(turn, slot, link::Event::Worked { lease, work }, None);
+            self.pass(turn, slot, link::Event::Stopped { deadline }, None);
         }
     }
 
