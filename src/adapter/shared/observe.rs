@@ -32,26 +32,19 @@ impl<C: Connect> Shared<C> {
     /// Tells of what is about to be cut because its deadline has passed: nobody else can, for what is
     /// silent does not say why.
     pub(super) fn blame_overdue(&self, core: &mut Core<C>, now: Time) {
-        let silent = |link: &Link| match *link {
-            Link::Dialing { dial, deadline, accepted, .. } if deadline <= now => {
-                let failure = if accepted {
-                    Failure::new(Fault::TimedOut, "accepted, then silent until the dial's deadline")
-                } else {
-                    Failure::new(Fault::Unreachable, "no answer until the dial's deadline")
-                };
-                Some((dial, failure, Kind::DialFailed as fn(_) -> _))
-            }
-            Link::Probing { session, deadline, .. } if deadline <= now => {
-                let failure = Failure::new(Fault::TimedOut, "the session was asked and stayed silent");
-                Some((session.dial, failure, Kind::Unproved as fn(_) -> _))
-            }
-            Link::Dialing { .. } | Link::Probing { .. } => None,
-            Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closing { .. } | Link::Closed => None,
-            Link::Online { .. } | Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. } => None,
-        };
-        let overdue: Vec<_> = core.machine.links().iter().filter_map(silent).collect();
-        for (dial, failure, kind) in overdue {
-            self.blame(core, dial, failure, kind);
+        let silent = |link: &Link| Some((link.dial()?, link.silence()?, link.session().is_some()));
+        let due = |link: &&Link| link.timeout(&self.policy) <= now;
+        let overdue: Vec<_> = core.machine.links().iter().filter(due).filter_map(silent).collect();
+        for (dial, fault, opened) in overdue {
+            let kind = if opened { Kind::Unproved } else { Kind::DialFailed };
+            let message = if opened {
+                "the session was asked and stayed silent"
+            } else if fault == Fault::TimedOut {
+                "accepted, then silent until the dial's deadline"
+            } else {
+                "no answer until the dial's deadline"
+            };
+            self.blame(core, dial, Failure::new(fault, message), kind);
         }
     }
 
