@@ -1,7 +1,11 @@
 //! The state behind a pool's handles, and the one place where events go in and commands come out.
 
+mod borrow;
 mod carry_out;
 mod observe;
+mod tasks;
+
+pub(super) use borrow::Asked;
 
 use std::{
     collections::VecDeque,
@@ -19,12 +23,12 @@ use tokio::{
 };
 
 use super::{
-    Cause, Connect, Death, Event, Failure, Kind, State, Status, Step, Trace,
+    Cause, Connect, Event, State, Status, Step, Trace,
     chance::Chance,
     lease::{Granted, Kept},
 };
 use crate::{
-    Checked, DialId, Fault, LeaseId, Refusal, Time,
+    Checked, DialId, LeaseId, Refusal, Time,
     core::pool::{self, Command},
 };
 
@@ -46,14 +50,6 @@ struct Slot<C: Connect> {
 
 impl<C: Connect> Slot<C> {
     const EMPTY: Self = Self { dial: None, kept: None, task: None, probe: None, aborted: None, acquired: None };
-}
-
-/// What comes of asking for a session.
-pub(super) enum Asked<C: Connect> {
-    /// There was an answer at once.
-    Answered(Result<Granted<C>, Refusal>),
-    /// The answer comes later, under this name.
-    Waits(LeaseId, oneshot::Receiver<Result<Granted<C>, Refusal>>),
 }
 
 /// Somebody who waits outside of the lock.
@@ -182,177 +178,13 @@ impl<C: Connect> Shared<C> {
         drop(trash);
     }
 
-    /// Asks for a session: at once, or by the answer that comes later.
-    pub(super) fn ask(self: &Arc<Self>, now: Time, deadline: Time, acquired: &'static Location<'static>) -> Asked<C> {
-        let mut core = self.lock();
-        let lease = LeaseId(core.leases);
-        core.leases += 1;
-        core.asking = Some((lease, acquired));
-        self.step_at(&mut core, now, pool::Event::Asked { lease, deadline });
-        core.asking = None;
-        let answer = core.answer.take();
-        let asked = match answer {
-            Some(answer) => Asked::Answered(answer),
-            None => {
-                let (sender, receiver) = oneshot::channel();
-                core.waiting.push_back(Waiter { lease, answer: sender, acquired });
-                Asked::Waits(lease, receiver)
-            }
-        };
-        // Only a dial that is wanted, under way or to be hedged can change what is shown.
-        let tally = core.machine.tally();
-        if tally.waiting > 0 || tally.dialing > 0 {
-            self.publish(&mut core);
-        }
-        self.unlock(core);
-        asked
-    }
-
-    /// A wait was dropped: nobody waits under this name any more, and what it was granted comes back.
-    pub(super) fn give_up(
-        self: &Arc<Self>,
-        lease: LeaseId,
-        receiver: &mut oneshot::Receiver<Result<Granted<C>, Refusal>>,
-    ) {
-        let mut core = self.lock();
-        receiver.close();
-        if let Ok(Ok(granted)) = receiver.try_recv() {
-            self.unlock(core);
-            return self.take_back(granted);
-        }
-        if let Ok(place) = core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease) {
-            core.waiting.remove(place);
-        }
-        self.step(&mut core, pool::Event::GaveUp { lease });
-        self.unlock(core);
-    }
-
-    /// A borrower gives a session back.
-    pub(super) fn take_back(self: &Arc<Self>, granted: Granted<C>) {
-        let Granted { lease, slot, dial, kept } = granted;
-        let work = self.connect.work(&kept.client);
-        let event = if self.connect.ended(&kept.client) {
-            pool::Event::Ended { slot, lease, work }
-        } else {
-            pool::Event::Returned { slot, lease, work }
-        };
-        let mut core = self.lock();
-        match core.slots.get_mut(usize::from(slot)) {
-            Some(place) if place.dial == Some(dial) && place.kept.is_none() => place.kept = Some(kept),
-            // The session was lost while it was lent: its place is not its own any more.
-            Some(_) | None => core.trash.push(kept),
-        }
-        self.step(&mut core, event);
-        self.unlock(core);
-    }
-
-    /// A dial opened a session.
-    pub(super) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, kept: Kept<C>) {
-        let mut core = self.lock();
-        match core.slots.get_mut(usize::from(slot)) {
-            Some(place) if place.dial == Some(dial) => place.kept = Some(kept),
-            Some(_) | None => core.trash.push(kept),
-        }
-        self.tell(Some(dial), Kind::Online);
-        self.step(&mut core, pool::Event::Dialed { slot, dial });
-        self.publish(&mut core);
-        self.unlock(core);
-    }
-
-    /// A dial failed.
-    pub(super) fn dial_failed(self: &Arc<Self>, slot: u16, dial: DialId, failure: Failure) {
-        let mut core = self.lock();
-        let fault = failure.fault;
-        self.blame(&mut core, dial, failure, Kind::DialFailed);
-        self.step(&mut core, pool::Event::DialFailed { slot, dial, fault });
-        self.publish(&mut core);
-        self.unlock(core);
-    }
-
-    /// A session ended. What it was doing is told first: the loss means something else then.
-    pub(super) fn bury(self: &Arc<Self>, slot: u16, dial: DialId, death: Death) {
-        let mut core = self.lock();
-        let Death { failure, work } = death;
-        let fault = failure.fault;
-        let link = core.machine.link(slot);
-        if link.session().is_some_and(|session| session.dial == dial) {
-            self.blame(&mut core, dial, failure, Kind::Lost);
-            if let Some(lease) = link.lease() {
-                self.step(&mut core, pool::Event::Worked { slot, lease: lease.id, work });
-            }
-        }
-        self.step(&mut core, pool::Event::Lost { slot, dial, fault });
-        self.publish(&mut core);
-        self.unlock(core);
-    }
-
-    /// A probe or a reset has an answer, and the client comes back.
-    pub(super) fn probed(
-        self: &Arc<Self>,
-        slot: u16,
-        dial: DialId,
-        by: Time,
-        kept: Kept<C>,
-        answer: Result<(), Failure>,
-    ) {
-        let mut core = self.lock();
-        match core.slots.get_mut(usize::from(slot)) {
-            Some(place) if place.dial == Some(dial) && place.kept.is_none() => {
-                place.kept = Some(kept);
-                place.probe = None;
-            }
-            Some(_) | None => core.trash.push(kept),
-        }
-        let event = match answer {
-            Ok(()) => pool::Event::Proved { slot, dial, by },
-            Err(failure) => {
-                let fault = failure.fault;
-                self.blame(&mut core, dial, failure, Kind::Unproved);
-                pool::Event::Unproved { slot, dial, by, fault }
-            }
-        };
-        self.step(&mut core, event);
-        self.publish(&mut core);
-        self.unlock(core);
-    }
-
-    /// The task of a dial or session has ended: nothing of it is left.
-    pub(super) fn gone(self: &Arc<Self>, slot: u16, dial: DialId, finished: bool) {
-        let mut core = self.lock();
-        let ours = core.slots.get(usize::from(slot)).is_some_and(|place| place.aborted == Some(dial));
-        if !finished && !ours {
-            if std::thread::panicking() {
-                let failure = Failure::new(Fault::Misconfigured, "the connector panicked");
-                self.blame(&mut core, dial, failure, Kind::DialFailed);
-                let fault = Fault::Misconfigured;
-                self.step(&mut core, pool::Event::DialFailed { slot, dial, fault });
-            } else if !core.runtime_gone {
-                // Nobody told the task to end, so its runtime has: nothing can be dialed any more.
-                core.runtime_gone = true;
-                let deadline = self.now();
-                self.step(&mut core, pool::Event::Stopped { deadline });
-            }
-            self.step(&mut core, pool::Event::Lost { slot, dial, fault: Fault::Lost });
-        }
-        if let Some(place) = core.slots.get_mut(usize::from(slot)).filter(|place| place.dial == Some(dial)) {
-            let place = mem::replace(place, Slot::EMPTY);
-            core.trash.extend(place.kept);
-            if let Some(probe) = place.probe {
-                probe.abort();
-            }
-        }
-        self.step(&mut core, pool::Event::Gone { slot, dial });
-        self.publish(&mut core);
-        self.unlock(core);
-    }
-
     /// One step of the machine, its commands, and whatever followed from carrying them out.
     pub(super) fn step(self: &Arc<Self>, core: &mut Core<C>, event: pool::Event) {
         self.step_at(core, self.now(), event);
     }
 
     /// The same for who has just read the clock.
-    fn step_at(self: &Arc<Self>, core: &mut Core<C>, now: Time, event: pool::Event) {
+    pub(super) fn step_at(self: &Arc<Self>, core: &mut Core<C>, now: Time, event: pool::Event) {
         let mut next = Some(event);
         while let Some(event) = next {
             if event == pool::Event::Elapsed {
