@@ -31,7 +31,7 @@ impl<C: Connect> Shared<C> {
         let lease = LeaseId(core.leases);
         core.leases += 1;
         core.asking = Some((lease, acquired));
-        self.step_at(&mut core, now, pool::Event::Asked { lease, deadline });
+        self.step(&mut core, now, pool::Event::Asked { lease, deadline });
         core.asking = None;
         let answer = core.answer.take();
         let asked = match answer {
@@ -57,16 +57,15 @@ impl<C: Connect> Shared<C> {
         lease: LeaseId,
         receiver: &mut oneshot::Receiver<Result<Granted<C>, Refusal>>,
     ) {
+        let now = self.now();
         let mut core = self.lock();
         receiver.close();
         if let Ok(Ok(granted)) = receiver.try_recv() {
             self.unlock(core);
             return self.take_back(granted);
         }
-        if let Ok(place) = core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease) {
-            core.waiting.remove(place);
-        }
-        self.step(&mut core, pool::Event::GaveUp { lease });
+        drop(core.waiter(lease));
+        self.step(&mut core, now, pool::Event::GaveUp { lease });
         self.unlock(core);
     }
 
@@ -79,13 +78,14 @@ impl<C: Connect> Shared<C> {
         } else {
             pool::Event::Returned { slot, lease, work }
         };
+        let now = self.now();
         let mut core = self.lock();
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) && place.kept.is_none() => place.kept = Some(kept),
             // The session was lost while it was lent: its place is not its own any more.
             Some(_) | None => core.trash.push(kept),
         }
-        self.step(&mut core, event);
+        self.step(&mut core, now, event);
         self.unlock(core);
     }
 }

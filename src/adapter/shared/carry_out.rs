@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Core, Shared, Slot};
+use super::{Answer, Core, Shared, Slot, Waiter};
 use crate::{
-    DialId, LeaseId, Refusal, Work,
+    DialId, LeaseId, Refusal,
     adapter::{Connect, Kind, lease::Granted, session},
-    core::{
-        link,
-        pool::{self, Command},
-    },
+    core::{link, pool::Command},
 };
 
 impl<C: Connect> Shared<C> {
@@ -71,42 +68,35 @@ impl<C: Connect> Shared<C> {
 
     fn grant(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, slot: u16, dial: DialId) {
         let asking = core.asking.filter(|(asking, _)| *asking == lease);
-        let waiter = match asking {
-            Some(_) => None,
-            None => core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease).ok(),
-        };
-        let waiter = waiter.and_then(|place| core.waiting.remove(place));
+        let waiter = if asking.is_some() { None } else { core.waiter(lease) };
         let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
         let Some(kept) = place.kept.take_if(|_| place.dial == Some(dial)) else { return };
         let granted = Granted { lease, slot, dial, kept };
         if let Some((_, acquired)) = asking {
             place.acquired = Some(acquired);
             core.answer = Some(Ok(granted));
-            return;
-        }
-        let unwanted = match waiter {
-            Some(waiter) => {
-                place.acquired = Some(waiter.acquired);
-                waiter.answer.send(Ok(granted)).err().and_then(Result::ok)
-            }
-            None => Some(granted),
-        };
-        // Who waited is gone without a word: the session comes back as if it had been used.
-        if let Some(granted) = unwanted {
-            place.kept = Some(granted.kept);
-            core.follow_ups.push_back(pool::Event::Returned { slot, lease, work: Work::AtRest });
+        } else {
+            place.acquired = waiter.as_ref().map(|waiter| waiter.acquired);
+            core.answers.push(Answer { to: waiter.map(|waiter| waiter.answer), answer: Ok(granted) });
         }
     }
 
-    fn refuse(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, refusal: Refusal) {
+    fn refuse(&self, core: &mut Core<C>, lease: LeaseId, refusal: Refusal) {
+        let asking = core.asking.filter(|(asking, _)| *asking == lease);
+        let waiter = if asking.is_some() { None } else { core.waiter(lease) };
         self.tell(None, Kind::Refused(lease, refusal));
-        if core.asking.is_some_and(|(asking, _)| asking == lease) {
+        if asking.is_some() {
             core.answer = Some(Err(refusal));
-        } else if let Ok(place) = core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease)
-            && let Some(waiter) = core.waiting.remove(place)
-        {
-            // Who waited may be gone: then nobody needs to know.
-            let _gone = waiter.answer.send(Err(refusal));
+        } else {
+            core.answers.push(Answer { to: waiter.map(|waiter| waiter.answer), answer: Err(refusal) });
         }
+    }
+}
+
+impl<C: Connect> Core<C> {
+    /// Takes who waits under a name out of the queue.
+    pub(super) fn waiter(&mut self, lease: LeaseId) -> Option<Waiter<C>> {
+        let place = self.waiting.binary_search_by_key(&lease, |waiter| waiter.lease).ok()?;
+        self.waiting.remove(place)
     }
 }

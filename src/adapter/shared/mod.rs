@@ -44,7 +44,7 @@ struct Slot<C: Connect> {
     probe: Option<AbortHandle>,
     /// The dial whose task was told to end: when it ends, that was us.
     aborted: Option<DialId>,
-    /// Where the lease was acquired.
+    /// Where the session's last lease was acquired.
     acquired: Option<&'static Location<'static>>,
 }
 
@@ -59,6 +59,12 @@ struct Waiter<C: Connect> {
     acquired: &'static Location<'static>,
 }
 
+/// The end of a wait, on its way to who waited; to nobody if nobody is known by that name.
+struct Answer<C: Connect> {
+    to: Option<oneshot::Sender<Result<Granted<C>, Refusal>>>,
+    answer: Result<Granted<C>, Refusal>,
+}
+
 pub(super) struct Core<C: Connect> {
     pub(super) machine: pool::Pool,
     slots: Vec<Slot<C>>,
@@ -68,8 +74,8 @@ pub(super) struct Core<C: Connect> {
     chance: Chance,
     trace: Option<Trace>,
     commands: Vec<Command>,
-    /// What followed from carrying commands out; fed after them.
-    follow_ups: VecDeque<pool::Event>,
+    /// What is to be told outside of the lock.
+    answers: Vec<Answer<C>>,
     /// What is to be dropped outside of the lock.
     trash: Vec<Kept<C>>,
     /// When the timer task wakes.
@@ -110,7 +116,7 @@ impl<C: Connect> Shared<C> {
             chance: seed.map_or_else(Chance::from_system, Chance::seeded),
             trace,
             commands: Vec::with_capacity(machine.commands_max()),
-            follow_ups: VecDeque::new(),
+            answers: Vec::new(),
             trash: Vec::new(),
             armed: Time::NEVER,
             asking: None,
@@ -162,59 +168,60 @@ impl<C: Connect> Shared<C> {
 
     /// Gives one event to the machine and carries out what it commands.
     pub(super) fn feed(self: &Arc<Self>, event: pool::Event) {
+        let now = self.now();
         let mut core = self.lock();
-        self.step(&mut core, event);
+        self.step(&mut core, now, event);
         self.publish(&mut core);
         self.unlock(core);
     }
 
-    /// What was thrown away is dropped only after the lock: a client's drop is not relink's code.
-    fn unlock(&self, mut core: MutexGuard<'_, Core<C>>) {
-        if core.trash.is_empty() {
-            return;
-        }
-        let trash = mem::take(&mut core.trash);
+    /// Ends a turn: nobody is woken and nothing is dropped under the lock, for neither a waker nor a
+    /// client's drop is relink's code.
+    fn unlock(self: &Arc<Self>, mut core: MutexGuard<'_, Core<C>>) {
+        let (answers, trash) = (mem::take(&mut core.answers), mem::take(&mut core.trash));
         drop(core);
         drop(trash);
+        for Answer { to, answer } in answers {
+            let undelivered = match to {
+                Some(waiter) => waiter.send(answer).err(),
+                None => Some(answer),
+            };
+            // Who waited is gone: the session comes back as if it had been used.
+            if let Some(Ok(granted)) = undelivered {
+                self.take_back(granted);
+            }
+        }
     }
 
-    /// One step of the machine, its commands, and whatever followed from carrying them out.
-    pub(super) fn step(self: &Arc<Self>, core: &mut Core<C>, event: pool::Event) {
-        self.step_at(core, self.now(), event);
-    }
-
-    /// The same for who has just read the clock.
-    pub(super) fn step_at(self: &Arc<Self>, core: &mut Core<C>, now: Time, event: pool::Event) {
-        let mut next = Some(event);
-        while let Some(event) = next {
-            if event == pool::Event::Elapsed {
-                self.blame_overdue(core, now);
-            }
-            let chance = core.chance.word();
-            let mut commands = mem::take(&mut core.commands);
-            commands.clear();
-            let dialing = core.machine.tally().dialing;
-            let wake = core.machine.step(&self.policy, now, event, chance, &mut commands);
-            let outage = core.machine.pacer().outage_since();
-            if outage != core.outage {
-                core.outage = outage;
-                // A dial that was in flight when the outage began is answered in it.
-                core.dials_before = core.dials.saturating_sub(u64::from(dialing));
-            }
-            if let Some(trace) = &core.trace {
-                trace.step(Step { now, event, chance, commands: commands.clone() });
-            }
-            for command in &commands {
-                self.carry_out(core, *command);
-            }
-            core.commands = commands;
-            // Nothing is due when an outage is forgotten, but that it is has to be published.
-            let wake = core.machine.pacer().settles_at().map_or(wake, |at| wake.min(at));
-            if event == pool::Event::Elapsed || wake < core.armed {
-                core.armed = wake;
-                self.timer.notify_one();
-            }
-            next = core.follow_ups.pop_front();
+    /// One step of the machine and its commands. `now` is best read before the lock is taken, for reading
+    /// it takes as long as a step; a time older than another's means to the machine that none has passed.
+    fn step(self: &Arc<Self>, core: &mut Core<C>, now: Time, event: pool::Event) {
+        if event == pool::Event::Elapsed {
+            self.blame_overdue(core, now);
+        }
+        let chance = core.chance.word();
+        let mut commands = mem::take(&mut core.commands);
+        commands.clear();
+        let dialing = core.machine.tally().dialing;
+        let wake = core.machine.step(&self.policy, now, event, chance, &mut commands);
+        let outage = core.machine.pacer().outage_since();
+        if outage != core.outage {
+            core.outage = outage;
+            // A dial that was in flight when the outage began is answered in it.
+            core.dials_before = core.dials.saturating_sub(u64::from(dialing));
+        }
+        if let Some(trace) = &core.trace {
+            trace.step(Step { now, event, chance, commands: commands.clone() });
+        }
+        for command in &commands {
+            self.carry_out(core, *command);
+        }
+        core.commands = commands;
+        // Nothing is due when an outage is forgotten, but that it is has to be published.
+        let wake = core.machine.pacer().settles_at().map_or(wake, |at| wake.min(at));
+        if event == pool::Event::Elapsed || wake < core.armed {
+            core.armed = wake;
+            self.timer.notify_one();
         }
     }
 }

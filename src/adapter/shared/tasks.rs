@@ -12,29 +12,32 @@ use crate::{
 impl<C: Connect> Shared<C> {
     /// A dial opened a session.
     pub(in crate::adapter) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, kept: Kept<C>) {
+        let now = self.now();
         let mut core = self.lock();
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) => place.kept = Some(kept),
             Some(_) | None => core.trash.push(kept),
         }
         self.tell(Some(dial), Kind::Online);
-        self.step(&mut core, pool::Event::Dialed { slot, dial });
+        self.step(&mut core, now, pool::Event::Dialed { slot, dial });
         self.publish(&mut core);
         self.unlock(core);
     }
 
     /// A dial failed.
     pub(in crate::adapter) fn dial_failed(self: &Arc<Self>, slot: u16, dial: DialId, failure: Failure) {
+        let now = self.now();
         let mut core = self.lock();
         let fault = failure.fault;
         self.blame(&mut core, dial, failure, Kind::DialFailed);
-        self.step(&mut core, pool::Event::DialFailed { slot, dial, fault });
+        self.step(&mut core, now, pool::Event::DialFailed { slot, dial, fault });
         self.publish(&mut core);
         self.unlock(core);
     }
 
     /// A session ended. What it was doing is told first: the loss means something else then.
     pub(in crate::adapter) fn bury(self: &Arc<Self>, slot: u16, dial: DialId, death: Death) {
+        let now = self.now();
         let mut core = self.lock();
         let Death { failure, work } = death;
         let fault = failure.fault;
@@ -42,10 +45,10 @@ impl<C: Connect> Shared<C> {
         if link.session().is_some_and(|session| session.dial == dial) {
             self.blame(&mut core, dial, failure, Kind::Lost);
             if let Some(lease) = link.lease() {
-                self.step(&mut core, pool::Event::Worked { slot, lease: lease.id, work });
+                self.step(&mut core, now, pool::Event::Worked { slot, lease: lease.id, work });
             }
         }
-        self.step(&mut core, pool::Event::Lost { slot, dial, fault });
+        self.step(&mut core, now, pool::Event::Lost { slot, dial, fault });
         self.publish(&mut core);
         self.unlock(core);
     }
@@ -59,6 +62,7 @@ impl<C: Connect> Shared<C> {
         kept: Kept<C>,
         answer: Result<(), Failure>,
     ) {
+        let now = self.now();
         let mut core = self.lock();
         match core.slots.get_mut(usize::from(slot)) {
             Some(place) if place.dial == Some(dial) && place.kept.is_none() => {
@@ -75,13 +79,14 @@ impl<C: Connect> Shared<C> {
                 pool::Event::Unproved { slot, dial, by, fault }
             }
         };
-        self.step(&mut core, event);
+        self.step(&mut core, now, event);
         self.publish(&mut core);
         self.unlock(core);
     }
 
     /// The task of a dial or session has ended: nothing of it is left.
     pub(in crate::adapter) fn gone(self: &Arc<Self>, slot: u16, dial: DialId, finished: bool) {
+        let now = self.now();
         let mut core = self.lock();
         let ours = core.slots.get(usize::from(slot)).is_some_and(|place| place.aborted == Some(dial));
         if !finished && !ours {
@@ -89,14 +94,13 @@ impl<C: Connect> Shared<C> {
                 let failure = Failure::new(Fault::Misconfigured, "the connector panicked");
                 self.blame(&mut core, dial, failure, Kind::DialFailed);
                 let fault = Fault::Misconfigured;
-                self.step(&mut core, pool::Event::DialFailed { slot, dial, fault });
+                self.step(&mut core, now, pool::Event::DialFailed { slot, dial, fault });
             } else if !core.runtime_gone {
                 // Nobody told the task to end, so its runtime has: nothing can be dialed any more.
                 core.runtime_gone = true;
-                let deadline = self.now();
-                self.step(&mut core, pool::Event::Stopped { deadline });
+                self.step(&mut core, now, pool::Event::Stopped { deadline: now });
             }
-            self.step(&mut core, pool::Event::Lost { slot, dial, fault: Fault::Lost });
+            self.step(&mut core, now, pool::Event::Lost { slot, dial, fault: Fault::Lost });
         }
         if let Some(place) = core.slots.get_mut(usize::from(slot)).filter(|place| place.dial == Some(dial)) {
             let place = mem::replace(place, Slot::EMPTY);
@@ -105,7 +109,7 @@ impl<C: Connect> Shared<C> {
                 probe.abort();
             }
         }
-        self.step(&mut core, pool::Event::Gone { slot, dial });
+        self.step(&mut core, now, pool::Event::Gone { slot, dial });
         self.publish(&mut core);
         self.unlock(core);
     }
