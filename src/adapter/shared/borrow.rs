@@ -66,6 +66,8 @@ impl<C: Connect> Shared<C> {
         }
         drop(core.waiter(lease));
         self.step(&mut core, now, pool::Event::GaveUp { lease });
+        // Nobody may want the next dial any more.
+        self.publish(&mut core);
         self.unlock(core);
     }
 

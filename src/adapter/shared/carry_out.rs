@@ -16,7 +16,10 @@ impl<C: Connect> Shared<C> {
             Command::Link { slot, command } => self.carry_out_link(core, slot, command),
             Command::Grant { lease, slot, dial } => self.grant(core, lease, slot, dial),
             Command::Refuse { lease, refusal } => self.refuse(core, lease, refusal),
-            Command::Report { lease, fault } => self.tell(None, Kind::LeaseLost(lease, fault)),
+            Command::Report { slot, lease, fault } => {
+                let acquired = core.slots.get(usize::from(slot)).and_then(|place| place.acquired);
+                self.tell_of_lease(acquired, Kind::LeaseLost(lease, fault));
+            }
         }
     }
 
@@ -56,7 +59,7 @@ impl<C: Connect> Shared<C> {
             link::Command::Warn(lease) => {
                 let Some(acquired) = place.acquired else { return };
                 tracing::warn!(lease = lease.0, %acquired, "a lease has been held for long");
-                self.tell(None, Kind::LeaseLong(lease, acquired));
+                self.tell_of_lease(Some(acquired), Kind::LeaseLong(lease));
             }
             // The driver tells the machine of a statement only when its session ends or comes back, so
             // no link is ever suspected, and there is nothing to ask.
@@ -84,7 +87,8 @@ impl<C: Connect> Shared<C> {
     fn refuse(&self, core: &mut Core<C>, lease: LeaseId, refusal: Refusal) {
         let asking = core.asking.filter(|(asking, _)| *asking == lease);
         let waiter = if asking.is_some() { None } else { core.waiter(lease) };
-        self.tell(None, Kind::Refused(lease, refusal));
+        let acquired = asking.map(|(_, acquired)| acquired).or(waiter.as_ref().map(|waiter| waiter.acquired));
+        self.tell_of_lease(acquired, Kind::Refused(lease, refusal));
         if asking.is_some() {
             core.answer = Some(Err(refusal));
         } else {

@@ -108,7 +108,7 @@ impl<C: Connect> Shared<C> {
         let count = u8::try_from(connect.endpoints()).unwrap_or(u8::MAX);
         let machine = pool::Pool::new(&policy, count);
         let origin = Instant::now();
-        let status = Status { state: State::Connecting, since: origin, cause: None, next_dial_at: None, dials: 0 };
+        let status = Status { state: State::Idle, since: origin, cause: None, next_dial_at: None, dials: 0 };
         let core = Core {
             slots: machine.links().iter().map(|_| Slot::EMPTY).collect(),
             waiting: VecDeque::new(),

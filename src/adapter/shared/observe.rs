@@ -1,6 +1,6 @@
 //! What an operator sees: the status, the events, and the cause in an error.
 
-use std::sync::Arc;
+use std::{panic::Location, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -48,13 +48,23 @@ impl<C: Connect> Shared<C> {
         }
     }
 
+    /// Tells of the pool or, by a dial, of one of its endpoints.
     pub(super) fn tell(&self, dial: Option<DialId>, kind: Kind) {
+        self.send(dial, None, kind);
+    }
+
+    /// Tells of a wait or a lease, and where in the program it was asked for.
+    pub(super) fn tell_of_lease(&self, acquired: Option<&'static Location<'static>>, kind: Kind) {
+        self.send(None, acquired, kind);
+    }
+
+    fn send(&self, dial: Option<DialId>, acquired: Option<&'static Location<'static>>, kind: Kind) {
         if self.events.receiver_count() == 0 {
             return;
         }
-        let event = Event { at: self.origin.elapsed(), endpoint: dial.map(|dial| self.endpoint(dial)), kind };
+        let endpoint = dial.map(|dial| self.endpoint(dial));
         // No receiver is no error: nobody wants to know.
-        let _none = self.events.send(event);
+        let _none = self.events.send(Event { at: self.origin.elapsed(), endpoint, acquired, kind });
     }
 
     /// Lets everybody see where the pool stands, if that has changed.
@@ -116,7 +126,9 @@ fn state(machine: &pool::Pool, pacer: &Pacer) -> State {
         if online { State::Settling } else { State::Down }
     } else if online {
         State::Up
-    } else {
+    } else if machine.tally().waiting > 0 || machine.tally().dialing > 0 {
         State::Connecting
+    } else {
+        State::Idle
     }
 }
