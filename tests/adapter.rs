@@ -13,7 +13,7 @@ use std::{
 
 use relink::{
     Fault, Policy, Role, Target, Work,
-    adapter::{Connect, Death, Failure, Opened, Pool, State, Trace},
+    adapter::{Connect, Death, Failure, Kind, Opened, Pool, State, Trace},
     pool::Event,
 };
 use tokio::{sync::watch, time::Instant};
@@ -362,6 +362,56 @@ async fn a_quiet_pool_is_seen_to_be_up_when_its_outage_is_forgotten() {
     // Nobody asks for anything, so that nothing but time can be what the pool sees.
     let up = tokio::time::timeout(2 * stable_for, status.wait_for(|status| status.state == State::Up)).await;
     assert!(up.is_ok(), "{:?}", pool.status().borrow());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_pool_that_wants_nothing_is_idle() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |policy| policy.min_idle = 0);
+    let mut status = pool.status();
+    let state = || pool.status().borrow().state;
+    assert_eq!(state(), State::Idle);
+    let wait = tokio::time::timeout(Duration::from_millis(1), pool.get()).await;
+    assert!(wait.is_err(), "a dial takes longer");
+    assert_eq!(state(), State::Connecting, "the dial goes on without who asked for it");
+    status.wait_for(|status| status.state == State::Up).await.unwrap();
+    // `idle_max` is 10 min.
+    status.wait_for(|status| status.state == State::Idle).await.unwrap();
+    assert_eq!(script.open.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_next_dial_is_shown_while_the_only_endpoint_is_silent() {
+    let script = Script::new();
+    script.set(Weather::Silent);
+    let (pool, _) = pool(&script, |policy| policy.min_idle = 1);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(pool.status().borrow().next_dial_at, None);
+    let waiting = tokio::time::timeout(Duration::from_millis(1), pool.get_within(Duration::from_secs(1))).await;
+    assert!(waiting.is_err());
+    assert_eq!(pool.status().borrow().next_dial_at, None, "an answer must come first, whoever waits for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_a_lease_says_where_it_was_acquired() {
+    let script = Script::new();
+    let (pool, _) = pool(&script, |policy| (policy.max_size, policy.max_idle) = (1, 1));
+    let mut events = pool.events();
+    let _lease = pool.get().await.unwrap();
+    let refused = pool.get_within(Duration::from_millis(5));
+    let line = line!() - 1;
+    refused.await.expect_err("one session, and it is lent");
+    script.kill_all();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if matches!(event.kind, Kind::Refused(..) | Kind::LeaseLost(..)) {
+            told.push((event.acquired.unwrap().line(), event.to_string()));
+        }
+    }
+    let lines: Vec<_> = told.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [line, line - 1], "{told:?}");
+    assert!(told[0].1.ends_with(&format!("acquired at tests/adapter.rs:{line}:24")), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

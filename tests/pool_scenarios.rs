@@ -184,7 +184,7 @@ fn a_session_that_came_back_ended_stays_lent_until_its_loss_is_told() {
     assert_eq!(bench.step(Event::Ended { slot, lease: LeaseId(2), work }), [], "who has nothing gives nothing back");
     assert_eq!(bench.step(Event::Ended { slot, lease: LeaseId(1), work }), [], "the next in line waits on");
     let lost = bench.step(Event::Lost { slot, dial, fault: relink::Fault::Lost });
-    let ambiguous = Command::Report { lease: LeaseId(1), fault: relink::Fault::Ambiguous };
+    let ambiguous = Command::Report { slot, lease: LeaseId(1), fault: relink::Fault::Ambiguous };
     assert!(lost.contains(&ambiguous), "{lost:?}");
     assert!(bench.pool.pacer().outage_since().is_some(), "and it is a loss like any other");
 }

@@ -1,6 +1,6 @@
 //! What an operator may see of a pool: where it stands, and what has happened.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,7 +10,9 @@ use crate::{Fault, LeaseId, Refusal};
 /// Where a pool stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Nothing was dialed with success yet, and nothing has failed.
+    /// There is no session and none is wanted; nothing has failed.
+    Idle,
+    /// There is no session and one is wanted; nothing has failed.
     Connecting,
     /// No outage is on record.
     Up,
@@ -29,6 +31,7 @@ pub enum State {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Idle => f.write_str("idle"),
             Self::Connecting => f.write_str("connecting"),
             Self::Up => f.write_str("up"),
             Self::Settling => f.write_str("settling"),
@@ -88,7 +91,7 @@ pub enum Kind {
     /// A wait ended without a session.
     Refused(LeaseId, Refusal),
     /// A lease has been held for longer than `lease_warn`.
-    LeaseLong(LeaseId, &'static std::panic::Location<'static>),
+    LeaseLong(LeaseId),
     /// The pool's state changed.
     State(State),
 }
@@ -101,6 +104,8 @@ pub struct Event {
     pub at: Duration,
     /// `host:port` or a socket's path, where one is concerned.
     pub endpoint: Option<Arc<str>>,
+    /// Where in the program the wait or the lease was asked for, where one is concerned.
+    pub acquired: Option<&'static Location<'static>>,
     /// What happened.
     pub kind: Kind,
 }
@@ -130,8 +135,12 @@ impl fmt::Display for Event {
             Kind::LeaseLost(lease, fault) => write!(f, "lease {} lost its session: {fault}", lease.0),
             Kind::Unproved(failure) => write!(f, "session not proved: {failure}"),
             Kind::Refused(lease, refusal) => write!(f, "wait {} ended without a session: {refusal}", lease.0),
-            Kind::LeaseLong(lease, at) => write!(f, "lease {} held for long, acquired at {at}", lease.0),
+            Kind::LeaseLong(lease) => write!(f, "lease {} held for long", lease.0),
             Kind::State(state) => write!(f, "state: {state}"),
+        }?;
+        match self.acquired {
+            Some(acquired) => write!(f, ", acquired at {acquired}"),
+            None => Ok(()),
         }
     }
 }

@@ -128,7 +128,7 @@ impl Harness {
                     place.and_then(|place| self.queue.remove(place)).expect("refused who does not wait");
                 assert!(refusal != Refusal::Deadline || deadline <= now, "S13: refused before the deadline");
             }
-            Command::Report { lease, fault } => {
+            Command::Report { lease, fault, .. } => {
                 let lent = self.leases.remove(&lease).expect("S11: reported to who has nothing");
                 let ends = matches!(event, Event::Lost { .. } | Event::FoundDead { .. } | Event::Elapsed);
                 assert!(ends, "S11: {event:?} ended {lease:?}");

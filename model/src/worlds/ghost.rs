@@ -268,7 +268,7 @@ impl Ghost {
                 let waiter = self.queue.remove(place);
                 self.must(refusal != Refusal::Deadline || waiter.deadline <= NOW, Law::S13);
             }
-            Command::Report { lease, fault } => self.report(before, event, lease, fault),
+            Command::Report { lease, fault, .. } => self.report(before, event, lease, fault),
         }
     }
 

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Core, Shared, Slot};
+use super::{Answer, Core, Shared, Slot, Waiter};
 use crate::{
-    DialId, LeaseId, Refusal, Work,
+    DialId, LeaseId, Refusal,
     adapter::{Connect, Kind, lease::Granted, session},
-    core::{
-        link,
-        pool::{self, Command},
-    },
+    core::{link, pool::Command},
 };
 
 impl<C: Connect> Shared<C> {
@@ -19,7 +16,10 @@ impl<C: Connect> Shared<C> {
             Command::Link { slot, command } => self.carry_out_link(core, slot, command),
             Command::Grant { lease, slot, dial } => self.grant(core, lease, slot, dial),
             Command::Refuse { lease, refusal } => self.refuse(core, lease, refusal),
-            Command::Report { lease, fault } => self.tell(None, Kind::LeaseLost(lease, fault)),
+            Command::Report { slot, lease, fault } => {
+                let acquired = core.slots.get(usize::from(slot)).and_then(|place| place.acquired);
+                self.tell_of_lease(acquired, Kind::LeaseLost(lease, fault));
+            }
         }
     }
 
@@ -59,7 +59,7 @@ impl<C: Connect> Shared<C> {
             link::Command::Warn(lease) => {
                 let Some(acquired) = place.acquired else { return };
                 tracing::warn!(lease = lease.0, %acquired, "a lease has been held for long");
-                self.tell(None, Kind::LeaseLong(lease, acquired));
+                self.tell_of_lease(Some(acquired), Kind::LeaseLong(lease));
             }
             // The driver tells the machine of a statement only when its session ends or comes back, so
             // no link is ever suspected, and there is nothing to ask.
@@ -71,42 +71,36 @@ impl<C: Connect> Shared<C> {
 
     fn grant(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, slot: u16, dial: DialId) {
         let asking = core.asking.filter(|(asking, _)| *asking == lease);
-        let waiter = match asking {
-            Some(_) => None,
-            None => core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease).ok(),
-        };
-        let waiter = waiter.and_then(|place| core.waiting.remove(place));
+        let waiter = if asking.is_some() { None } else { core.waiter(lease) };
         let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
         let Some(kept) = place.kept.take_if(|_| place.dial == Some(dial)) else { return };
         let granted = Granted { lease, slot, dial, kept };
         if let Some((_, acquired)) = asking {
             place.acquired = Some(acquired);
             core.answer = Some(Ok(granted));
-            return;
-        }
-        let unwanted = match waiter {
-            Some(waiter) => {
-                place.acquired = Some(waiter.acquired);
-                waiter.answer.send(Ok(granted)).err().and_then(Result::ok)
-            }
-            None => Some(granted),
-        };
-        // Who waited is gone without a word: the session comes back as if it had been used.
-        if let Some(granted) = unwanted {
-            place.kept = Some(granted.kept);
-            core.follow_ups.push_back(pool::Event::Returned { slot, lease, work: Work::AtRest });
+        } else {
+            place.acquired = waiter.as_ref().map(|waiter| waiter.acquired);
+            core.answers.push(Answer { to: waiter.map(|waiter| waiter.answer), answer: Ok(granted) });
         }
     }
 
-    fn refuse(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, refusal: Refusal) {
-        self.tell(None, Kind::Refused(lease, refusal));
-        if core.asking.is_some_and(|(asking, _)| asking == lease) {
+    fn refuse(&self, core: &mut Core<C>, lease: LeaseId, refusal: Refusal) {
+        let asking = core.asking.filter(|(asking, _)| *asking == lease);
+        let waiter = if asking.is_some() { None } else { core.waiter(lease) };
+        let acquired = asking.map(|(_, acquired)| acquired).or(waiter.as_ref().map(|waiter| waiter.acquired));
+        self.tell_of_lease(acquired, Kind::Refused(lease, refusal));
+        if asking.is_some() {
             core.answer = Some(Err(refusal));
-        } else if let Ok(place) = core.waiting.binary_search_by_key(&lease, |waiter| waiter.lease)
-            && let Some(waiter) = core.waiting.remove(place)
-        {
-            // Who waited may be gone: then nobody needs to know.
-            let _gone = waiter.answer.send(Err(refusal));
+        } else {
+            core.answers.push(Answer { to: waiter.map(|waiter| waiter.answer), answer: Err(refusal) });
         }
+    }
+}
+
+impl<C: Connect> Core<C> {
+    /// Takes who waits under a name out of the queue.
+    pub(super) fn waiter(&mut self, lease: LeaseId) -> Option<Waiter<C>> {
+        let place = self.waiting.binary_search_by_key(&lease, |waiter| waiter.lease).ok()?;
+        self.waiting.remove(place)
     }
 }

@@ -1,6 +1,6 @@
 //! What an operator sees: the status, the events, and the cause in an error.
 
-use std::sync::Arc;
+use std::{panic::Location, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -32,36 +32,39 @@ impl<C: Connect> Shared<C> {
     /// Tells of what is about to be cut because its deadline has passed: nobody else can, for what is
     /// silent does not say why.
     pub(super) fn blame_overdue(&self, core: &mut Core<C>, now: Time) {
-        let silent = |link: &Link| match *link {
-            Link::Dialing { dial, deadline, accepted, .. } if deadline <= now => {
-                let failure = if accepted {
-                    Failure::new(Fault::TimedOut, "accepted, then silent until the dial's deadline")
-                } else {
-                    Failure::new(Fault::Unreachable, "no answer until the dial's deadline")
-                };
-                Some((dial, failure, Kind::DialFailed as fn(_) -> _))
-            }
-            Link::Probing { session, deadline, .. } if deadline <= now => {
-                let failure = Failure::new(Fault::TimedOut, "the session was asked and stayed silent");
-                Some((session.dial, failure, Kind::Unproved as fn(_) -> _))
-            }
-            Link::Dialing { .. } | Link::Probing { .. } => None,
-            Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closing { .. } | Link::Closed => None,
-            Link::Online { .. } | Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. } => None,
-        };
-        let overdue: Vec<_> = core.machine.links().iter().filter_map(silent).collect();
-        for (dial, failure, kind) in overdue {
-            self.blame(core, dial, failure, kind);
+        let silent = |link: &Link| Some((link.dial()?, link.silence()?, link.session().is_some()));
+        let due = |link: &&Link| link.timeout(&self.policy) <= now;
+        let overdue: Vec<_> = core.machine.links().iter().filter(due).filter_map(silent).collect();
+        for (dial, fault, opened) in overdue {
+            let kind = if opened { Kind::Unproved } else { Kind::DialFailed };
+            let message = if opened {
+                "the session was asked and stayed silent"
+            } else if fault == Fault::TimedOut {
+                "accepted, then silent until the dial's deadline"
+            } else {
+                "no answer until the dial's deadline"
+            };
+            self.blame(core, dial, Failure::new(fault, message), kind);
         }
     }
 
+    /// Tells of the pool or, by a dial, of one of its endpoints.
     pub(super) fn tell(&self, dial: Option<DialId>, kind: Kind) {
+        self.send(dial, None, kind);
+    }
+
+    /// Tells of a wait or a lease, and where in the program it was asked for.
+    pub(super) fn tell_of_lease(&self, acquired: Option<&'static Location<'static>>, kind: Kind) {
+        self.send(None, acquired, kind);
+    }
+
+    fn send(&self, dial: Option<DialId>, acquired: Option<&'static Location<'static>>, kind: Kind) {
         if self.events.receiver_count() == 0 {
             return;
         }
-        let event = Event { at: self.origin.elapsed(), endpoint: dial.map(|dial| self.endpoint(dial)), kind };
+        let endpoint = dial.map(|dial| self.endpoint(dial));
         // No receiver is no error: nobody wants to know.
-        let _none = self.events.send(event);
+        let _none = self.events.send(Event { at: self.origin.elapsed(), endpoint, acquired, kind });
     }
 
     /// Lets everybody see where the pool stands, if that has changed.
@@ -123,7 +126,9 @@ fn state(machine: &pool::Pool, pacer: &Pacer) -> State {
         if online { State::Settling } else { State::Down }
     } else if online {
         State::Up
-    } else {
+    } else if machine.tally().waiting > 0 || machine.tally().dialing > 0 {
         State::Connecting
+    } else {
+        State::Idle
     }
 }

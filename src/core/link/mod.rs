@@ -356,6 +356,16 @@ impl Link {
         }
     }
 
+    /// What it means that whoever must answer by this state's deadline has not.
+    pub const fn silence(&self) -> Option<Fault> {
+        match *self {
+            Dialing { accepted: false, .. } => Some(Fault::Unreachable),
+            Dialing { accepted: true, .. } | Probing { .. } | Suspected { again: true, .. } => Some(Fault::TimedOut),
+            Suspected { again: false, .. } | Idle | Waiting | Held { .. } | Online { .. } => None,
+            Leased { .. } | Draining { .. } | Closing { .. } | Closed => None,
+        }
+    }
+
     fn asks(&self, dial: DialId, by: Time) -> bool {
         self.dial() == Some(dial) && self.question() == Some(by)
     }

@@ -317,7 +317,8 @@ impl Pacer {
             if may < next.at {
                 next = Next { at: may, endpoint };
             }
-            if gates && window.in_flight > 0 && self.now < window.hedge_at {
+            let followed = place.saturating_add(1) < self.endpoints;
+            if gates && followed && window.in_flight > 0 && self.now < window.hedge_at {
                 next.at = next.at.min(window.hedge_at);
                 return next;
             }

@@ -193,6 +193,8 @@ pub enum Command {
     },
     /// Tell a borrower that its session is lost, and what that means for its work.
     Report {
+        /// The link that had the session.
+        slot: u16,
         /// The lease.
         lease: LeaseId,
         /// [`Fault::Ambiguous`] if a statement in flight may have become durable.

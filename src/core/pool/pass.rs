@@ -24,13 +24,14 @@ impl Pool {
         if before == after {
             return;
         }
-        let fault = declared(before, event).or(fault).unwrap_or(Fault::Lost);
+        let silence = if event == link::Event::Elapsed { before.silence() } else { None };
+        let fault = silence.or(fault).unwrap_or(Fault::Lost);
         if fault == Fault::WrongRole && self.is_demotion(before) {
             self.topology = self.topology.saturating_add(1);
         }
         let given_back = matches!(event, link::Event::Returned { .. });
         if let Some(lease) = before.lease().filter(|_| !given_back && matches!(after, Link::Closing { .. })) {
-            turn.out.push(Command::Report { lease: lease.id, fault: lease.work.loss(fault) });
+            turn.out.push(Command::Report { slot, lease: lease.id, fault: lease.work.loss(fault) });
         }
         if let Some(event) = meaning(before, after, event, fault, turn.now) {
             self.pace(turn, event);
@@ -86,15 +87,6 @@ impl Pool {
 
     pub(super) fn find(&self, like: &Link) -> Option<u16> {
         self.slots().find(|slot| self.link(*slot) == *like)
-    }
-}
-
-/// The fault that a link's own deadline declares.
-fn declared(before: &Link, event: link::Event) -> Option<Fault> {
-    match (before, event) {
-        (Link::Dialing { accepted: true, .. }, link::Event::Elapsed) => Some(Fault::TimedOut),
-        (Link::Dialing { accepted: false, .. }, link::Event::Elapsed) => Some(Fault::Unreachable),
-        _ => None,
     }
 }
 
