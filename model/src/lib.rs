@@ -4,5 +4,6 @@ pub mod bounds;
 pub mod check;
 pub mod demo;
 pub mod diagram;
+pub mod fleet;
 pub mod proxy;
 pub mod worlds;
