@@ -5,5 +5,6 @@ pub mod check;
 pub mod columns;
 pub mod demo;
 pub mod diagram;
+pub mod fleet;
 pub mod proxy;
 pub mod worlds;
