@@ -2,6 +2,7 @@
 
 mod classify;
 mod draw;
+mod limit;
 mod perform;
 
 use std::process::ExitCode;
@@ -18,6 +19,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what a policy allows at most: dials, lateness, silence, size of a fleet.
+    Bounds(limit::Args),
     /// Say what an error means to relink, and what relink does about it.
     Classify(classify::Args),
     /// Show a pool live through a scripted day of faults, and hold what it cost against the bounds.
@@ -40,6 +43,7 @@ enum Failed {
 
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
+        Command::Bounds(args) => limit::run(&args),
         Command::Classify(args) => classify::run(args),
         Command::Demo(args) => perform::run(args),
         Command::Diagram(args) => draw::run(&args),

@@ -241,7 +241,7 @@ fn after(day: &Day) -> String {
 }
 
 /// To standard output; whoever has stopped reading has seen enough.
-fn say(text: &str) -> Result<(), Failed> {
+pub(crate) fn say(text: &str) -> Result<(), Failed> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
