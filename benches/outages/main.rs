@@ -232,7 +232,7 @@ fn limits(policy: &Checked, script: &Script, outage: Duration) -> (u64, Duration
     let outage = Span::from_millis(u64::try_from(outage.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
     let dials = match script.harm {
         Harm::Proxy(Mode::Flap(_)) => bounds::flapping_max(policy, outage),
-        Harm::Proxy(_) | Harm::Stop => u64::from(bounds::dials_max(policy, outage, script.fault)),
+        Harm::Proxy(_) | Harm::Stop => bounds::dials_max(policy, outage, script.fault).map_or(u64::MAX, u64::from),
     };
     let back = if script.fault == Fault::TimedOut {
         bounds::recovery_max_overloaded(policy, outage)

@@ -253,7 +253,7 @@ impl Run {
     /// no more than the policy bounds. Returns (dials, bound).
     pub(crate) fn dials_are_bounded(&self, lost: Duration, online: Duration, fault: Fault) -> (usize, u32) {
         let outage = Span::from_millis(u64::try_from((online - lost).as_millis()).expect("short") + 1);
-        let bound = bounds::dials_max(&self.policy.clone().check().expect("a policy"), outage, fault);
+        let bound = bounds::dials_max(&self.policy.clone().check().expect("a policy"), outage, fault).expect("a most");
         let dials = self.dials_between(lost, online);
         // The bound ends before the dial that succeeded.
         assert!(dials <= bound as usize + 1, "{dials} dials, at most {bound} + 1\n{}", self.story());

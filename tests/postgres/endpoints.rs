@@ -150,7 +150,8 @@ async fn after_a_failover_every_lease_is_on_the_new_primary() -> Outcome {
     }
     // S2 of a set: so many times what one endpoint may be dialed.
     let outage = relink::Span::from_millis(u64::try_from((online.at - began).as_millis())?);
-    let bound = 2 * (relink_model::bounds::dials_max(run.policy(), outage, Fault::Refused) as usize + 1);
+    let of_one = relink_model::bounds::dials_max(run.policy(), outage, Fault::Refused).expect("a most");
+    let bound = 2 * (of_one as usize + 1);
     let dials = run.dials_between(began, online.at);
     assert!(dials <= bound, "{dials} dials, at most {bound}\n{}", run.story());
     run.ends_clean(&ports).await;

@@ -41,7 +41,7 @@ async fn flaps(how: Flap) -> Outcome {
     let bound = usize::try_from(bounds::flapping_max(run.policy(), length))?;
     assert!(dials <= bound && seen <= bound, "S2b: {dials} dials, {seen} seen, at most {bound}");
     // A session that lives for no time is worth a failed dial: it is as if the server refused.
-    let refused = bounds::dials_max(run.policy(), length, Fault::Refused) as usize;
+    let refused = bounds::dials_max(run.policy(), length, Fault::Refused).expect("a most") as usize;
     println!("{dials} dials of {refused} in {length}, S2b {bound}");
     assert!(dials >= 5 && dials <= 2 * refused, "{dials} dials, a refusal would cost {refused}\n{}", run.story());
     let within = run.back_within(began, healed);

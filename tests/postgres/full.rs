@@ -37,10 +37,11 @@ async fn a_full_server_is_left_alone_and_entered_when_room_appears() -> Outcome 
     let crew = Crew::start(run.pool(), 8, "SELECT 1");
     run.until(failed.at + Duration::from_secs(6)).await;
     let full_for = Span::from_millis(u64::try_from((run.now() - failed.at).as_millis())?);
-    let bound = bounds::dials_max(run.policy(), full_for, Fault::Overloaded);
+    let most = |fault| bounds::dials_max(run.policy(), full_for, fault).expect("a most");
+    let bound = most(Fault::Overloaded);
     let dials = run.dials_between(Duration::ZERO, run.now());
     assert!(dials >= 3 && dials <= bound as usize + 1, "{dials} dials, at most {bound} + 1\n{}", run.story());
-    assert!(bound < bounds::dials_max(run.policy(), full_for, Fault::Refused), "overload is left alone for longer");
+    assert!(bound < most(Fault::Refused), "overload is left alone for longer");
 
     // Room for two: they serve all workers, and the other two places go on being refused.
     let left = run.now();

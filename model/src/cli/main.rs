@@ -1,5 +1,6 @@
 //! The `relink` command: what a service's CI and its on-call engineer run by hand.
 
+mod bounds;
 mod classify;
 mod demo;
 mod diagram;
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what a policy allows at most: dials, lateness, silence, size of a fleet.
+    Bounds(bounds::Args),
     /// Say what an error means to relink, and what relink does about it.
     Classify(classify::Args),
     /// Show a pool live through a scripted day of faults, and hold what it cost against the bounds.
@@ -46,6 +49,7 @@ enum Failed {
 
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
+        Command::Bounds(args) => bounds::run(&args),
         Command::Classify(args) => classify::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Diagram(args) => diagram::run(&args),

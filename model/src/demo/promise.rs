@@ -76,7 +76,8 @@ impl Promise {
 
 fn dials(policy: &Checked, outage: Span) -> Promise {
     let means = "in an outage of this length, whatever the jitter: all workers share one dial at a time".to_owned();
-    let limit = f64::from(bounds::dials_max(policy, outage, Fault::Refused));
+    // relink's own pacing never waits for nothing, so there is a most.
+    let limit = bounds::dials_max(policy, outage, Fault::Refused).map_or(f64::INFINITY, f64::from);
     Promise { id: "B2", unit: Unit::Dials, limit, means }
 }
 

@@ -1,39 +1,6 @@
-//! How many dials an outage can cost and how late recovery can be, from the production functions.
-//!
-//! Adversarial chance is a greedy choice here: waits grow with the outage's age and with chance, so
-//! all-shortest jitter gives the most dials and all-longest the latest recovery (the exhaustive
-//! search over every jitter on the 1 ms lattice agrees, see the catalogue).
+//! B1 of servers that fail in one known way only, as those of the demonstration and of the tests do: tighter than by class.
 
-use relink::{
-    Checked, Fault, Span, Time,
-    pacer::{Command, Event, Pacer},
-};
-
-/// B2: the most dials of one endpoint in an outage of `outage` that answers every dial at once with
-/// `fault`. A dial at the very end of the outage is not in it.
-///
-/// ```
-/// use relink::{Fault, Policy, Span};
-/// let policy = Policy::default().check()?;
-/// assert_eq!(relink_model::bounds::dials_max(&policy, Span::from_secs(10), Fault::Refused), 37);
-/// # Ok::<(), relink::policy::PolicyError>(())
-/// ```
-pub fn dials_max(policy: &Checked, outage: Span, fault: Fault) -> u32 {
-    let end = Time::ZERO + outage;
-    let (mut pacer, _) = Pacer::new(1).step(policy, Time::ZERO, Event::Dialed { dial: relink::DialId::new(0, 0) }, 0);
-    (pacer, _) = pacer.step(policy, Time::ZERO, Event::Lost { endpoint: 0, unstable: false }, 0);
-    let mut dials = 0;
-    loop {
-        let now = pacer.next(false).at;
-        if now >= end {
-            return dials;
-        }
-        let (next, command) = pacer.step(policy, now, Event::Requested { endpoint: 0 }, 0);
-        let Some(Command::Dial { dial, .. }) = command else { return dials };
-        dials += 1;
-        (pacer, _) = next.step(policy, now, Event::Failed { dial, fault }, 0);
-    }
-}
+use relink::{Checked, Span};
 
 /// B1 of a server that refuses at once: from its return after `outage` to the start of the dial that
 /// finds it, `hi·wd(outage)`.
@@ -41,20 +8,27 @@ pub fn recovery_max(policy: &Checked, outage: Span) -> Span {
     policy.jitter(policy.w0.max(policy.down_window(outage)), u64::MAX)
 }
 
-/// B1 of a peer that accepted and stayed silent, or rejected as overloaded: the dial in flight when it
-/// heals has to reach its deadline, and then the longest wait that overload can have taught by then.
+/// B1 of a peer that accepts every dial and stays silent: the dial in flight when it heals has to reach its
+/// deadline, and then the longest wait that so much silence can have taught by then.
+///
+/// The shortest jitter fits the most silent dials into the outage; and each teaches no less if it ends as late as it
+/// can: the last one its deadline after the outage, all others within it.
 pub fn recovery_max_overloaded(policy: &Checked, outage: Span) -> Span {
-    let (mut age, mut doublings, mut over) = (Span::ZERO, 0_u8, Span::ZERO);
+    let teach = |over: Span, age: Span| {
+        let down = policy.w0.max(policy.down_window(age));
+        policy.g.of(over).max(down).min(policy.cap(age))
+    };
+    let (mut age, mut doublings, mut least, mut most) = (Span::ZERO, 0_u8, Span::ZERO, Span::ZERO);
     loop {
         let deadline = policy.dial_deadline_at(doublings);
-        let down = policy.w0.max(policy.down_window(age + deadline));
-        over = policy.g.of(over).max(down).min(policy.cap(age + deadline));
-        let wait = down.max(over);
-        let next = age + deadline + policy.jitter_lo.of(wait);
+        least = teach(least, age + deadline);
+        let next = age + deadline + policy.jitter_lo.of(policy.w0.max(policy.down_window(age + deadline)).max(least));
         if next >= outage {
-            let heals_late = policy.down_window(outage + deadline).max(wait);
-            return deadline + policy.jitter(heals_late, u64::MAX);
+            let late = outage + deadline;
+            let wait = policy.w0.max(policy.down_window(late)).max(teach(most, late));
+            return deadline + policy.jitter(wait, u64::MAX);
         }
+        most = teach(most, outage);
         age = next;
         doublings = doublings.saturating_add(1);
     }
@@ -86,16 +60,12 @@ pub fn recovery_max_rejected(policy: &Checked, outage: Span) -> Span {
     policy.jitter(down.max(most), u64::MAX)
 }
 
-/// S2b: the most dials of one endpoint in `interval` when no session ever becomes stable.
-pub fn flapping_max(policy: &Checked, interval: Span) -> u64 {
-    let slots = u64::from(policy.max_size);
-    let gap = policy.jitter_lo.of(policy.w0).as_millis().max(1);
-    slots + slots * interval.as_millis().div_ceil(gap)
-}
-
 #[cfg(test)]
 mod tests {
-    use relink::Policy;
+    use relink::{
+        Fault, Policy, Time,
+        pacer::{Command, Event, Pacer},
+    };
 
     use super::*;
 
