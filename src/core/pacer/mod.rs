@@ -142,7 +142,7 @@ struct Window {
     in_flight: u8,
     /// Dials allowed in flight: one after any failure, one more with each success, up to `max_dials`.
     allowed: u8,
-    /// How often the dial deadline was doubled in this outage.
+    /// How often the dial deadline was doubled, since an outage was forgotten with a session as the last answer.
     doublings: u8,
     /// Refused credentials since the last success or renewal.
     refusals: u8,
