@@ -2,8 +2,10 @@
 
 pub mod bounds;
 pub mod check;
+pub mod claim;
 pub mod columns;
 pub mod demo;
 pub mod diagram;
+pub mod pacing;
 pub mod proxy;
 pub mod worlds;

@@ -251,6 +251,11 @@ impl Pacer {
         self.live().get(usize::from(endpoint)).map_or(Time::NEVER, |window| window.not_before)
     }
 
+    /// The window of this endpoint's overload; zero while none was shown in this outage.
+    pub fn overload(&self, endpoint: u8) -> Span {
+        self.live().get(usize::from(endpoint)).map_or(Span::ZERO, |window| window.over)
+    }
+
     /// How many endpoints the set has.
     pub fn endpoints(&self) -> u8 {
         self.endpoints
