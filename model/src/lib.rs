@@ -2,9 +2,11 @@
 
 pub mod bounds;
 pub mod check;
+pub mod claim;
 pub mod columns;
 pub mod demo;
 pub mod diagram;
 pub mod fleet;
+pub mod pacing;
 pub mod proxy;
 pub mod worlds;

@@ -142,7 +142,7 @@ struct Window {
     in_flight: u8,
     /// Dials allowed in flight: one after any failure, one more with each success, up to `max_dials`.
     allowed: u8,
-    /// How often the dial deadline was doubled in this outage.
+    /// How often the dial deadline was doubled, since an outage was forgotten with a session as the last answer.
     doublings: u8,
     /// Refused credentials since the last success or renewal.
     refusals: u8,
@@ -249,6 +249,11 @@ impl Pacer {
     /// Earliest start of the next dial of this endpoint, whatever else forbids it.
     pub fn not_before(&self, endpoint: u8) -> Time {
         self.live().get(usize::from(endpoint)).map_or(Time::NEVER, |window| window.not_before)
+    }
+
+    /// The window of this endpoint's overload; zero while none was shown in this outage.
+    pub fn overload(&self, endpoint: u8) -> Span {
+        self.live().get(usize::from(endpoint)).map_or(Span::ZERO, |window| window.over)
     }
 
     /// How many endpoints the set has.

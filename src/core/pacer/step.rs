@@ -55,7 +55,10 @@ impl Pacer {
             for window in &mut self.windows {
                 window.over = Span::ZERO;
                 window.rung = Span::ZERO;
-                window.doublings = 0;
+                // Where the last answer was a fault, patience has not yet been shown to be enough.
+                if window.last != Answer::Fault {
+                    window.doublings = 0;
+                }
                 window.seen = false;
                 window.flapped = false;
                 window.last = if window.online > 0 { Answer::Session } else { Answer::None };

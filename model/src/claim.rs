@@ -1,0 +1,98 @@
+//! Claims by their names, and a row of a report for each: what a world of this package has to say of itself.
+
+use stateright::Property;
+
+use crate::check::{Chance, Form, Graph, Limit, Path, Stopped, Verdict, explore};
+
+/// One claim about a model.
+#[derive(Debug)]
+pub struct Claim<M: Chance> {
+    /// The law's name in the catalogue, or the state that must be reachable.
+    pub name: &'static str,
+    /// What is claimed.
+    pub form: Form<M>,
+}
+
+impl<M: Chance> Claim<M> {
+    pub(crate) const fn new(name: &'static str, form: Form<M>) -> Self {
+        Self { name, form }
+    }
+
+    /// A witness: some state is reachable, so that no law of it holds in vain.
+    pub(crate) const fn reaches(name: &'static str, holds: fn(&M, &M::State) -> bool) -> Self {
+        Self::new(name, Form::Reaches(holds))
+    }
+
+    /// The claim as stateright knows it; it knows those of single states only.
+    pub(crate) fn property(&self) -> Option<Property<M>> {
+        match self.form {
+            Form::Always(holds) => Some(Property::always(self.name, holds)),
+            Form::Reaches(holds) => Some(Property::sometimes(self.name, holds)),
+            Form::Eventually { .. } | Form::Recurs { .. } | Form::Persists { .. } => None,
+            Form::LeadsTo { .. } | Form::NoCycle { .. } => None,
+        }
+    }
+}
+
+/// A model that makes claims about itself.
+pub trait Claims: Chance {
+    /// The name in reports.
+    fn name(&self) -> &'static str;
+
+    /// Every law that it judges, and every witness that it must reach.
+    fn claims(&self) -> Vec<Claim<Self>>;
+}
+
+/// What was found of one claim of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The model.
+    pub model: &'static str,
+    /// The claim.
+    pub claim: &'static str,
+    /// Distinct states of the model, all of them looked at.
+    pub states: usize,
+    /// How long it took to explore them.
+    pub seconds: f64,
+    /// Whether the claim is true.
+    pub holds: bool,
+    /// What happens on the way to the broken law, or to the state that must be reachable.
+    pub path: Vec<String>,
+    /// What happens after that for ever, if that is what breaks the law.
+    pub cycle: Vec<String>,
+}
+
+/// Checks every claim of a model in all its reachable states.
+///
+/// # Errors
+///
+/// If the exploration stopped before it had seen everything: then nothing is known.
+pub fn check<M: Claims>(model: &M, limit: Limit) -> Result<Vec<Finding>, Stopped> {
+    let graph = explore(model, limit)?;
+    Ok(model.claims().iter().map(|claim| judge(model, &graph, claim)).collect())
+}
+
+fn judge<M: Claims>(model: &M, graph: &Graph<'_, M>, claim: &Claim<M>) -> Finding {
+    let verdict = graph.judge(&claim.form);
+    let holds = verdict.holds();
+    let (path, cycle) = match (verdict, &claim.form) {
+        (Verdict::Falsified(counterexample), _) => {
+            (actions(&counterexample.stem), counterexample.cycle.iter().map(|(_, action)| show(action)).collect())
+        }
+        (Verdict::Holds, Form::Reaches(holds)) => {
+            let way = graph.find(*holds).and_then(|id| graph.path_to(id));
+            (way.as_ref().map(actions).unwrap_or_default(), Vec::new())
+        }
+        (Verdict::Holds | Verdict::Unreached, _) => (Vec::new(), Vec::new()),
+    };
+    let (states, seconds) = (graph.states(), graph.seconds());
+    Finding { model: model.name(), claim: claim.name, states, seconds, holds, path, cycle }
+}
+
+fn actions<M: Chance>(path: &Path<M>) -> Vec<String> {
+    path.steps.iter().map(|(_, action)| show(action)).collect()
+}
+
+fn show(action: &impl std::fmt::Debug) -> String {
+    format!("{action:?}")
+}

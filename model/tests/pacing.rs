@@ -1,0 +1,161 @@
+//! Every world of pacing keeps every law, reaches every witness, and every seeded bug is caught by its law.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+use std::collections::BTreeSet;
+
+use relink::{Backoff, Fault, Span};
+use relink_model::{
+    check::Limit,
+    claim::{self, Finding},
+    pacing::{
+        WORDS, bug::Bug, classic, endpoint_set, law::Law, one_endpoint, short_memory, world::Promise, world::World,
+    },
+};
+
+const BASE: Span = Span::from_millis(1);
+const CAP: Span = Span::from_millis(4);
+const PAIR: Span = Span::from_millis(2);
+
+fn check(world: Option<World>) -> Vec<Finding> {
+    let found = claim::check(&world.expect("the reduced policy is valid"), Limit::default());
+    found.expect("a world of pacing fits the limit")
+}
+
+fn broken(found: &[Finding]) -> Vec<&'static str> {
+    found.iter().filter(|finding| !finding.holds).map(|finding| finding.claim).collect()
+}
+
+fn holds(world: Option<World>, states: usize) {
+    let found = check(world);
+    println!("{}: {} states, {:.1} s", found[0].model, found[0].states, found[0].seconds);
+    if let Some(wrong) = found.iter().find(|finding| !finding.holds) {
+        panic!("{}\n{}\nfor ever:\n{}", wrong.claim, wrong.path.join("\n"), wrong.cycle.join("\n"));
+    }
+    assert_eq!(found[0].states, states);
+}
+
+#[test]
+fn one_place_is_paced_and_comes_back() {
+    holds(one_endpoint(1, 1, None), 45_546);
+}
+
+#[test]
+fn two_places_are_paced_and_come_back() {
+    holds(one_endpoint(2, 1, None), 312_578);
+}
+
+#[test]
+fn three_places_are_paced_and_come_back() {
+    holds(one_endpoint(3, 2, None), 449_792);
+}
+
+#[test]
+fn three_dials_at_once_are_paced() {
+    let world = one_endpoint(3, 3, None);
+    holds(world.map(|world| World { faults: &[Fault::Refused], promise: None, ..world }), 34_213);
+}
+
+#[test]
+fn a_good_endpoint_is_found_beside_hostile_ones() {
+    holds(endpoint_set(2, 0, Backoff::Relink, None), 91_272);
+    holds(endpoint_set(2, 1, Backoff::Relink, None), 91_272);
+    holds(endpoint_set(3, 2, Backoff::Relink, None), 558_792);
+}
+
+#[test]
+fn patience_outlives_a_short_memory() {
+    holds(short_memory(None), 16_786);
+}
+
+#[test]
+fn every_classic_backoff_comes_back() {
+    let classics = [
+        (Backoff::Constant { wait: CAP }, [1_472, 8_016]),
+        (Backoff::Exponential { base: BASE, cap: CAP }, [4_112, 24_592]),
+        (Backoff::FullJitter { base: BASE, cap: CAP }, [12_444, 130_792]),
+        (Backoff::EqualJitter { base: BASE, cap: CAP }, [8_000, 60_522]),
+        (Backoff::DecorrelatedJitter { base: BASE, cap: CAP }, [8_568, 48_080]),
+    ];
+    for (backoff, states) in classics {
+        println!("{backoff:?}");
+        holds(classic(backoff, 1), states[0]);
+        holds(classic(backoff, 2), states[1]);
+    }
+    holds(classic(Backoff::Grpc, 1), 86_024);
+}
+
+#[test]
+fn beside_an_endpoint_that_refuses_only_a_wait_that_is_none_is_fatal() {
+    for backoff in [
+        Backoff::Constant { wait: PAIR },
+        Backoff::Exponential { base: PAIR, cap: PAIR },
+        Backoff::EqualJitter { base: PAIR, cap: PAIR },
+        Backoff::DecorrelatedJitter { base: PAIR, cap: PAIR },
+    ] {
+        let found = check(endpoint_set(2, 1, backoff, None).map(without_overload));
+        assert_eq!(broken(&found), [] as [&str; 0], "{backoff:?}");
+    }
+    let found = check(endpoint_set(2, 1, Backoff::FullJitter { base: PAIR, cap: PAIR }, None).map(without_overload));
+    assert_eq!(broken(&found), ["L1"]);
+}
+
+/// Classic backoffs do not know it.
+fn without_overload(world: World) -> World {
+    World { faults: &[Fault::Refused, Fault::Unreachable, Fault::Misconfigured], ..world }
+}
+
+#[test]
+fn an_endpoint_slower_than_the_deadlines_ceiling_is_no_good() {
+    let slow = Some(Promise { endpoint: 0, within: Span::from_millis(5) });
+    let found = check(one_endpoint(1, 1, None).map(|world| World { promise: slow, ..world }));
+    assert_eq!(broken(&found), ["L1"]);
+}
+
+#[test]
+fn every_seeded_bug_breaks_its_law() {
+    for bug in Bug::ALL {
+        let found = check(where_it_shows(bug));
+        let broken = broken(&found);
+        assert!(broken.contains(&bug.breaks().name()), "{bug:?} breaks {broken:?}");
+        println!("{bug:?}: {} states, breaks {broken:?}", found[0].states);
+    }
+}
+
+/// Some bugs need two places and two dials at once, or a long outage.
+fn where_it_shows(bug: Bug) -> Option<World> {
+    match bug {
+        Bug::HoldTheSet => endpoint_set(2, 1, Backoff::Relink, Some(bug)),
+        Bug::FixPatience => short_memory(Some(bug)),
+        Bug::DialPerIdleLink | Bug::IgnoreTheStale | Bug::HurryOnSuccess => {
+            let world = one_endpoint(2, 2, Some(bug))?;
+            Some(World { faults: &[Fault::Refused], renewal: false, retreat: false, promise: None, ..world })
+        }
+        Bug::TrustTheUnstable | Bug::LowerFloor | Bug::DrawFromZero | Bug::HurryOnRenewal => {
+            let world = one_endpoint(1, 1, Some(bug))?;
+            Some(World { faults: &[Fault::Refused], promise: None, ..world })
+        }
+        Bug::RestartClock | Bug::ForgetOverload | Bug::ForgetOnSuccess | Bug::ForgetEarly => {
+            one_endpoint(1, 1, Some(bug))
+        }
+        Bug::RetryFatal | Bug::DropTimer | Bug::Oversleep => one_endpoint(1, 1, Some(bug)),
+    }
+}
+
+#[test]
+fn every_law_has_a_seeded_bug() {
+    for law in Law::ALL {
+        assert!(Bug::ALL.iter().any(|bug| bug.breaks() == law), "no bug breaks {law:?}");
+    }
+}
+
+#[test]
+fn the_words_of_chance_give_every_outcome_of_every_window() {
+    let policy = one_endpoint(1, 1, None).expect("the reduced policy is valid").policy;
+    let longest = policy.capd.max(policy.cap(policy.elapsed_max));
+    for window in (0..=longest.as_millis()).map(Span::from_millis) {
+        let (least, most) = (policy.jitter(window, 0).as_millis(), policy.jitter(window, u64::MAX).as_millis());
+        let drawn: BTreeSet<_> = WORDS.iter().map(|word| policy.jitter(window, *word).as_millis()).collect();
+        assert_eq!(drawn, (least..=most).collect(), "{window}");
+    }
+}
