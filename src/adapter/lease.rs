@@ -99,14 +99,8 @@ impl<C: Connect> Lease<C> {
         drop(kept);
     }
 
-    /// The connector, which knows how errors are classified.
-    pub(crate) fn connector(&self) -> &C {
+    fn connector(&self) -> &C {
         &self.lent.shared.connect
-    }
-
-    /// Evidence that the server has lost its role: every session is asked again before it is lent.
-    pub(crate) fn demoted(&self) {
-        self.lent.shared.feed(pool::Event::Demoted);
     }
 
     fn kept(&self) -> &Kept<C> {
