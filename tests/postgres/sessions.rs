@@ -261,8 +261,8 @@ async fn a_lease_held_for_long_is_told_with_the_place_that_acquired_it() {
     let lease = run.get().await.unwrap();
     let id = lease.id();
     let event = run.event("a warning", Duration::ZERO, |event| matches!(event.kind, Kind::LeaseLong(..))).await;
-    let Kind::LeaseLong(warned, at) = event.kind else { unreachable!() };
-    assert_eq!((warned, at.line()), (id, line));
+    let (Kind::LeaseLong(warned), Some(at)) = (&event.kind, event.acquired) else { unreachable!() };
+    assert_eq!((*warned, at.line()), (id, line));
     assert!(at.file().ends_with("sessions.rs"), "{at}");
     assert!(event.to_string().contains("sessions.rs"), "{event}");
     let until = run.now() + Duration::from_millis(500);
