@@ -129,6 +129,11 @@ impl Tarjan<'_> {
 
     /// The stack from `root` on is a strongly connected component.
     fn leave(&mut self, root: u32) {
+        if self.stack.last() == Some(&root) && !self.stays(root) {
+            self.stack.pop();
+            self.label[root] = NONE;
+            return;
+        }
         let start = self.stack.iter().rposition(|id| *id == root).unwrap_or_default();
         let members = self.stack.split_off(start);
         self.names += 1;
@@ -145,9 +150,6 @@ impl Tarjan<'_> {
 
     /// The states of a strongly connected component that are in no end component of the query; none: it is one itself.
     fn removed(&self, members: &[u32]) -> Vec<u32> {
-        if !self.goes_on(members) {
-            return members.to_vec();
-        }
         for must in self.query.required {
             match must {
                 met if self.met(met, members) => {}
@@ -170,12 +172,11 @@ impl Tarjan<'_> {
         }
     }
 
-    /// Whether a run can go on within a strongly connected component: it has a cycle, or is a dead end.
-    fn goes_on(&self, members: &[u32]) -> bool {
-        let [only] = members else { return true };
-        let own = self.label[*only];
-        self.query.inner(*only, own, &self.label).next().is_some()
-            || self.query.dead_ends && self.query.shape.is_dead_end(*only)
+    /// Whether a run can stay in a single state: by a transition to itself, or because there is no other.
+    fn stays(&self, id: u32) -> bool {
+        let Query { shape, dead_ends, .. } = *self.query;
+        shape.edges(id).any(|edge| shape.dst[edge] == id && self.query.counts(edge))
+            || dead_ends && shape.is_dead_end(id)
     }
 
     /// Whether a coin may lead out of the component of a state.

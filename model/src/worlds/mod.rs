@@ -26,7 +26,9 @@ pub mod world;
 use std::time::Instant;
 
 use relink::{Checked, Fault, Policy, Ratio, Span, Time, Validate, Work};
-use stateright::{Checker, Expectation, Model};
+use stateright::{Expectation, Model};
+
+use crate::check::{self, Form, Limit, Stopped};
 
 use bug::Bug;
 use world::World;
@@ -189,26 +191,45 @@ pub struct Verdict {
     pub witness: Vec<String>,
 }
 
-/// Checks every property of a world in every reachable state: no bound, no cap, no time limit.
-pub fn check(world: World) -> Vec<Verdict> {
-    let (name, properties, started) = (world.name, world.properties(), Instant::now());
-    let checker = world.checker().threads(1).spawn_bfs().join();
-    let (states, seconds) = (checker.unique_state_count(), started.elapsed().as_secs_f64());
-    let verdict = |property: &stateright::Property<World>| {
-        let found = checker.discovery(property.name);
-        let holds = match property.expectation {
-            Expectation::Always => found.is_none() && checker.is_done(),
-            Expectation::Sometimes => found.is_some(),
-            Expectation::Eventually => false,
-        };
-        let witness = found.map(|path| path.into_actions().iter().map(|action| format!("{action:?}")).collect());
-        Verdict { world: name, property: property.name, states, seconds, holds, witness: witness.unwrap_or_default() }
+/// Checks every property of a world in every reachable state.
+///
+/// # Errors
+///
+/// [`Stopped`] if the world does not fit into the default [`Limit`].
+pub fn check(world: &World) -> Result<Vec<Verdict>, Stopped> {
+    let started = Instant::now();
+    let graph = check::explore(world, Limit::default())?;
+    let found = |property: &stateright::Property<World>| match property.expectation {
+        Expectation::Always => match graph.judge(&Form::Always(property.condition)) {
+            check::Verdict::Falsified(found) => (false, Some(found.stem)),
+            verdict @ (check::Verdict::Holds | check::Verdict::Unreached) => (verdict.holds(), None),
+        },
+        Expectation::Sometimes => {
+            let state = graph.find(property.condition);
+            (state.is_some(), state.and_then(|id| graph.path_to(id)))
+        }
+        Expectation::Eventually => (graph.judge(&Form::Eventually { goal: property.condition }).holds(), None),
     };
-    properties.iter().map(verdict).collect()
+    let judged: Vec<_> = world.properties().iter().map(|property| (property.name, found(property))).collect();
+    let (states, seconds) = (graph.states(), started.elapsed().as_secs_f64());
+    let verdict = |(property, (holds, path)): (_, (_, Option<check::Path<World>>))| {
+        let steps = path.map(|path| path.steps).unwrap_or_default();
+        let witness = steps.iter().map(|(_, action)| format!("{action:?}")).collect();
+        Verdict { world: world.name, property, states, seconds, holds, witness }
+    };
+    Ok(judged.into_iter().map(verdict).collect())
 }
 
 /// Checks every world.
-pub fn check_all() -> Vec<Verdict> {
+///
+/// # Errors
+///
+/// As [`check()`].
+pub fn check_all() -> Result<Vec<Verdict>, Stopped> {
     let worlds: [fn(Option<Bug>) -> Option<World>; 4] = [one_link, pool_of_two, changing_pool, two_endpoints];
-    worlds.into_iter().filter_map(|world| world(None)).flat_map(check).collect()
+    let worlds = worlds.into_iter().filter_map(|world| world(None));
+    worlds.map(|world| check(&world)).try_fold(Vec::new(), |mut all, verdicts| {
+        all.extend(verdicts?);
+        Ok(all)
+    })
 }

@@ -7,10 +7,12 @@ use relink::{
 };
 use stateright::{Model, Property};
 
+use crate::check::Chance;
+
 use super::{
     NOW,
     bug::Bug,
-    ghost::{About, Ghost, Line, Peer, Question},
+    ghost::{About, Borrower, Ghost, Line, Peer, Question, Waiter},
     law::{self, Law},
 };
 
@@ -271,5 +273,22 @@ impl Model for World {
 
     fn properties(&self) -> Vec<Property<Self>> {
         law::properties(self)
+    }
+}
+
+impl Chance for World {
+    /// Chance is an adversary's, too: what is judged here must hold whatever is drawn.
+    fn random(&self, _: &State) -> bool {
+        false
+    }
+
+    fn owned_bytes(&self, state: &State) -> usize {
+        let State { pool, ghost } = state;
+        size_of_val(pool.links())
+            + pool.links().len() * size_of::<u16>()
+            + pool.waiters() * size_of::<(LeaseId, Time)>()
+            + ghost.peers.capacity() * size_of::<Peer>()
+            + ghost.queue.capacity() * size_of::<Waiter>()
+            + ghost.borrowers.capacity() * size_of::<Borrower>()
     }
 }
