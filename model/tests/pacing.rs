@@ -60,7 +60,7 @@ fn three_dials_at_once_are_paced() {
 fn a_good_endpoint_is_found_beside_hostile_ones() {
     holds(endpoint_set(2, 0, Backoff::Relink, None), 91_272);
     holds(endpoint_set(2, 1, Backoff::Relink, None), 91_272);
-    holds(endpoint_set(3, 2, Backoff::Relink, None), 558_792);
+    holds(endpoint_set(3, 2, Backoff::Relink, None), 276_832);
 }
 
 #[test]
