@@ -241,7 +241,7 @@ async fn dropping_a_life_closes_the_session_at_the_server() {
     victim.life.abort();
     let here = "select 1 from pg_stat_activity where pid = $1";
     comes(async || control.session.query(here, &[&pid]).await.unwrap().is_empty().then_some(())).await;
-    assert!(victim.session.query_one("select 1", &[]).await.unwrap_err().is_closed());
+    assert!(victim.session.query_one("select 1", &[]).await.unwrap_err().driver().is_closed());
 }
 
 #[tokio::test]

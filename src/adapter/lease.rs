@@ -62,16 +62,6 @@ impl<C: Connect> Lease<C> {
         }
     }
 
-    /// The connector, which knows how errors are classified.
-    pub(crate) fn connector(&self) -> &C {
-        &self.shared.connect
-    }
-
-    /// Evidence that the server has lost its role: every session is asked again before it is lent.
-    pub(crate) fn demoted(&self) {
-        self.shared.feed(pool::Event::Demoted);
-    }
-
     fn granted(&self) -> &Granted<C> {
         match &self.granted {
             Some(granted) => granted,

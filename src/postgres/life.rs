@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -72,6 +72,8 @@ struct Pulse {
     /// Something happened since the last step began: there may be requests that the tap has not seen.
     woken: AtomicBool,
     ended: AtomicBool,
+    /// How it ended, for whoever gets an error because of it.
+    death: OnceLock<Death>,
     /// Of the task that drives the life.
     waker: Mutex<Waker>,
     /// Told at the end of every poll, and at the end.
@@ -112,6 +114,7 @@ impl Life {
         let pulse = Arc::new(Pulse {
             woken: AtomicBool::new(true),
             ended: AtomicBool::new(false),
+            death: OnceLock::new(),
             waker: Mutex::new(Waker::noop().clone()),
             polled: Notify::new(),
         });
@@ -175,6 +178,8 @@ impl Future for Life {
         });
         drop(wired);
         if let Some(death) = death {
+            // Before any request fails because of it.
+            let _first = life.pulse.death.set(death.clone());
             // Lets go of the connection, so that no request waits for an answer any more.
             drop(shared);
             return Poll::Ready(death);
@@ -209,6 +214,11 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    /// How the session ended, once it has: known before any of its requests fails for it.
+    pub(crate) fn death(&self) -> Option<&Death> {
+        self.pulse.death.get()
     }
 
     /// The value of a parameter that the server reports.

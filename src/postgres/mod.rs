@@ -1,7 +1,10 @@
 //! PostgreSQL: how it is dialed, asked and brought back to a clean state.
 
+mod calls;
 mod config;
+mod copy;
 mod dial;
+mod error;
 mod evidence;
 mod faults;
 mod framing;
@@ -9,6 +12,7 @@ mod framing;
 mod framing_tests;
 mod last_words;
 mod life;
+mod observer;
 #[cfg(not(feature = "rustls"))]
 mod plain;
 mod pool;
@@ -16,9 +20,11 @@ mod reset;
 mod role;
 mod session;
 mod statement;
+mod streams;
 mod tap;
 #[cfg(feature = "rustls")]
 mod tls;
+mod transaction;
 mod transport;
 mod wire;
 mod words;
@@ -36,10 +42,14 @@ use plain::Security;
 use tls::Security;
 
 pub use config::{Config, ConfigError, TlsMode, Transport};
+pub use copy::{CopyInSink, CopyOutStream};
+pub use error::Error;
 pub use evidence::{Observed, failure, io_failure};
 pub use faults::TABLE;
 pub use pool::{ConnectError, Lease, Link, Pool};
 pub use session::Session;
+pub use streams::{Observing, RowStream, SimpleQueryStream};
+pub use transaction::{Transaction, TransactionBuilder};
 
 use crate::{
     Fault, Role, Rule, Target, Work,
@@ -196,7 +206,11 @@ impl Connect for Postgres {
         session.work()
     }
 
+    fn adopted(&self, session: &mut Session, demoted: impl Fn() + Send + Sync + 'static) {
+        session.observer.report_to(demoted);
+    }
+
     fn ended(&self, session: &Session) -> bool {
-        session.client.is_closed() || session.seen.ended()
+        session.client.is_closed() || session.seen().ended()
     }
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Deref;
 
-use super::{Config, ConfigError, Postgres, Transport, evidence};
+use super::{Config, ConfigError, Postgres, Transport};
 use crate::{
-    Checked, Fault, Phase, Policy, Work,
-    adapter::{self, BuildError, Builder, Failure},
+    Checked, Policy,
+    adapter::{self, BuildError, Builder},
     policy::PolicyError,
 };
 
@@ -15,8 +15,7 @@ use crate::{
 /// database's pool takes it.
 pub type Pool = adapter::Pool<Postgres>;
 
-/// A PostgreSQL session lent to you; dereferences to [`tokio_postgres::Client`] through
-/// [`Session`](super::Session).
+/// A PostgreSQL session lent to you; its calls are those of [`Session`](super::Session).
 pub type Lease = adapter::Lease<Postgres>;
 
 /// Why a pool cannot be made.
@@ -61,35 +60,6 @@ impl Pool {
     pub fn configure(config: Config, policy: Checked) -> Result<Builder<Postgres>, ConnectError> {
         let database = Postgres::new(config.transport(Transport::from(&*policy)))?.rules(&policy.fault);
         Ok(Self::builder(database, policy))
-    }
-}
-
-impl Lease {
-    /// What an error of this session's client means, by the fault table and by what the session was
-    /// doing: [`Fault::Ambiguous`] when it died with a statement in flight that may have become durable.
-    ///
-    /// Evidence that the server has lost its role is passed on to the pool: every session is then
-    /// asked for its role before it is lent again.
-    pub fn failure(&self, error: &tokio_postgres::Error) -> Failure {
-        // Where the session lives on, the server has answered, and the classifier sees that by the
-        // severity; where it ends, a statement without its answer is what this is about.
-        let work = self.death().map_or_else(|| self.work(), |death| death.work);
-        let phase = match work {
-            Work::Statement { durable: true } => Phase::Commit,
-            Work::Statement { durable: false } | Work::AtRest | Work::InTransaction => Phase::Query,
-        };
-        let failure = evidence::failure(error, phase, &self.connector().rules);
-        let failure = match self.death() {
-            // The reason is known only where the session ended, the meaning only here.
-            Some(death) if error.is_closed() => {
-                Failure { fault: work.loss(death.failure.fault), ..death.failure.clone() }
-            }
-            Some(_) | None => failure,
-        };
-        if failure.fault == Fault::WrongRole {
-            self.demoted();
-        }
-        failure
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod ambiguity;
 mod bouncer;
+mod calls;
 mod closing;
 mod common;
 mod credentials;

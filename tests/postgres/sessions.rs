@@ -46,7 +46,7 @@ async fn a_transaction_left_idle_is_ended_by_the_server_and_is_lost_not_ambiguou
     lease.batch_execute("BEGIN").await.unwrap();
     comes("the server ends it", async || (run.losses() == ["25P03"]).then_some(())).await;
     let error = lease.batch_execute("select 1").await.unwrap_err();
-    let failure = lease.failure(&error);
+    let failure = error.cause();
     assert_eq!((failure.fault, failure.code.as_deref()), (Fault::Lost, Some("25P03")), "{failure}");
     assert!(failure.message.contains("idle-in-transaction timeout"), "{failure}");
     assert_eq!(run.count(|kind| matches!(kind, Kind::LeaseLost(_, Fault::Lost))), 1);

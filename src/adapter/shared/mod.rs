@@ -259,7 +259,13 @@ impl<C: Connect> Shared<C> {
     }
 
     /// A dial opened a session.
-    pub(super) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, client: C::Client, death: Arc<OnceLock<Death>>) {
+    pub(super) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, mut client: C::Client, death: Arc<OnceLock<Death>>) {
+        let pool = Arc::downgrade(self);
+        self.connect.adopted(&mut client, move || {
+            if let Some(pool) = pool.upgrade() {
+                pool.feed(pool::Event::Demoted);
+            }
+        });
         let mut core = self.lock();
         let kept = Kept { client: Box::new(client), death };
         match core.slots.get_mut(usize::from(slot)) {
