@@ -10,8 +10,8 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Connection, error::DbError};
+use tokio::sync::{Notify, broadcast};
+use tokio_postgres::{AsyncMessage, Connection, Notification, error::DbError};
 
 use super::{
     evidence::{self, Observed},
@@ -22,6 +22,9 @@ use crate::{
     Fault, Phase, Rule, Work,
     adapter::{Death, Failure},
 };
+
+/// The most notifications that wait for one receiver.
+const NOTIFICATIONS_MAX: usize = 1024;
 
 /// The driver's half of a session that does the I/O, driven by the life, or by whoever must know what
 /// the driver still holds.
@@ -34,6 +37,8 @@ pub(crate) struct Wired {
     /// The last notice of the server's that announces an end, and how many requests had been
     /// answered by then: if more were answered after it, it was not about this session.
     notice: Option<(DbError, u64)>,
+    /// Set when somebody first asks for notifications.
+    news: Option<broadcast::Sender<Notification>>,
     /// How it ended: by an error, or as asked.
     end: Option<Option<tokio_postgres::Error>>,
 }
@@ -52,6 +57,10 @@ impl Wired {
                     if announces_end(&notice) {
                         self.notice = Some((notice, self.watch.answered()));
                     }
+                }
+                Poll::Ready(Some(Ok(AsyncMessage::Notification(notification)))) => {
+                    // That nobody receives is no error: who has asked may have gone.
+                    let _receivers = self.news.as_ref().map(|news| news.send(notification));
                 }
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => self.end = Some(Some(error)),
@@ -119,7 +128,8 @@ impl Life {
             polled: Notify::new(),
         });
         let waker = Waker::from(pulse.clone());
-        let wired = Wired { connection, waker, watch: watch.clone(), drained: false, notice: None, end: None };
+        let wired =
+            Wired { connection, waker, watch: watch.clone(), drained: false, notice: None, news: None, end: None };
         Self { wired: Some(Arc::new(Mutex::new(wired))), pulse, watch, dialing: true, rules }
     }
 
@@ -226,6 +236,16 @@ impl Seen {
         let wired = self.wired.upgrade()?;
         let wired = lock(&wired);
         wired.connection.parameter(name).map(str::to_owned)
+    }
+
+    /// The notifications from now on; their end is the session's.
+    pub(crate) fn notifications(&self) -> broadcast::Receiver<Notification> {
+        match self.wired.upgrade() {
+            Some(wired) => {
+                lock(&wired).news.get_or_insert_with(|| broadcast::Sender::new(NOTIFICATIONS_MAX)).subscribe()
+            }
+            None => broadcast::Sender::new(1).subscribe(),
+        }
     }
 
     /// Whether the connection has ended, even if the life has not yet been driven to its own end.

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use tokio_postgres::{Client, Statement};
+use tokio::sync::broadcast;
+use tokio_postgres::{Client, Notification, Statement};
 
 use super::{
     error::Error,
@@ -25,12 +26,20 @@ const STATEMENTS_MAX: usize = 256;
 /// A session: the driver's client, its calls with errors that say what they mean ([`Error`]), and what
 /// relink knows of it.
 ///
-/// What is not a call of this type or of [`Transaction`](super::Transaction) is the driver's own, to which both dereference, and is not
-/// observed: a `&tokio_postgres::Client` taken from it, as by functions that ask for one or for a
-/// [`GenericClient`](tokio_postgres::GenericClient); what `Transaction::client` gives; a stream after
+/// What is not a call of this type or of [`Transaction`] is the driver's own, to which both dereference,
+/// and is not observed: a `&tokio_postgres::Client` taken from it, as by functions that ask for one or for a
+/// [`GenericClient`](tokio_postgres::GenericClient); what `Transaction::client` gives; a stream or sink after
 /// `into_inner`. Such an error is the driver's, and where it shows that the server has lost its role the pool
 /// does not learn of it, until [`Session::explain`] is asked what it means. (That a session has ended,
 /// and with what in flight, is seen however it is used.)
+///
+/// A write that is refused as read-only (25006) counts as evidence that the server has lost its role, unless it
+/// was made in a transaction begun with [`TransactionBuilder::read_only`]. What a borrower's own statement
+/// makes read-only (`BEGIN READ ONLY`, `SET`) is not told apart: the error is then
+/// [`Fault::WrongRole`](crate::Fault::WrongRole), and costs each session a question before it is lent again.
+///
+/// Several calls at once share the session: when it ends, all that were in flight are told the same, which is
+/// ambiguous if it is for one of them.
 ///
 /// ```no_run
 /// # async fn run(pool: relink::postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
@@ -81,6 +90,37 @@ impl Session {
     /// Begins a transaction with settings of its own.
     pub fn build_transaction(&mut self) -> TransactionBuilder<'_> {
         TransactionBuilder::new(self)
+    }
+
+    /// What `NOTIFY` brings to this session from now on; `LISTEN` decides on which channels.
+    ///
+    /// Up to 1 024 notifications wait for a receiver. One that falls further behind loses the oldest and
+    /// is told how many ([`Lagged`]); one whose session has ended is told so ([`Closed`]) after the last
+    /// that came. What was sent between that and the next `LISTEN` reaches nobody, so look for what you
+    /// have missed after each `LISTEN`, the first one too.
+    ///
+    /// `LISTEN` belongs to the session: hold the lease for as long as you listen. A session that is given back
+    /// goes on listening for whoever is lent it next, until `UNLISTEN` or [`Lease::discard`].
+    ///
+    /// ```no_run
+    /// # async fn run(pool: relink::postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
+    /// loop {
+    ///     let session = pool.get().await?;
+    ///     let mut news = session.notifications();
+    ///     session.batch_execute("LISTEN news").await?;
+    ///     // Here: look for what was missed. Then what comes:
+    ///     while let Ok(notification) = news.recv().await {
+    ///         println!("{}", notification.payload());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// [`Lagged`]: broadcast::error::RecvError::Lagged
+    /// [`Closed`]: broadcast::error::RecvError::Closed
+    /// [`Lease::discard`]: crate::adapter::Lease::discard
+    pub fn notifications(&self) -> broadcast::Receiver<Notification> {
+        self.seen().notifications()
     }
 
     /// The value of a parameter that the server reports unasked, such as `server_version`,

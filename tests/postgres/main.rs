@@ -18,6 +18,7 @@ mod full;
 mod keepalive;
 mod kills;
 mod language;
+mod notifications;
 mod refuse;
 mod runtimes;
 mod scene;
