@@ -46,7 +46,7 @@ pub use copy::{CopyInSink, CopyOutStream};
 pub use error::Error;
 pub use evidence::{Observed, failure, io_failure};
 pub use faults::TABLE;
-pub use pool::{ConnectError, Lease, Link, Pool};
+pub use pool::{ConnectError, Lease, Pool};
 pub use session::Session;
 pub use streams::{Observing, RowStream, SimpleQueryStream};
 pub use transaction::{Transaction, TransactionBuilder};
@@ -73,7 +73,6 @@ pub struct Postgres {
     config: Config,
     security: Security,
     password: RwLock<Option<Vec<u8>>>,
-    provider: Option<Box<dyn Fn() -> Credential + Send + Sync>>,
     places: Vec<Place>,
     /// The user's own rows, which come before the fault table.
     rules: Arc<[Rule]>,
@@ -102,7 +101,6 @@ impl Postgres {
         Ok(Self {
             security: Security::new(&config)?,
             password: RwLock::new(config.password.take()),
-            provider: None,
             places: config
                 .endpoints
                 .iter()
@@ -113,16 +111,9 @@ impl Postgres {
         })
     }
 
-    /// The password for every dial that starts from now on.
+    /// The password for every dial that starts from now on, unless the configuration has a provider.
     pub fn set_password(&self, password: impl Into<Vec<u8>>) {
         *self.password.write().unwrap_or_else(PoisonError::into_inner) = Some(password.into());
-    }
-
-    /// Asks `provider` for the password at each dial, within the dial's deadline.
-    #[must_use]
-    pub fn credentials(mut self, provider: impl Fn() -> Credential + Send + Sync + 'static) -> Self {
-        self.provider = Some(Box::new(provider));
-        self
     }
 
     /// Classifies errors by these rows before the fault table ([`TABLE`]): a policy's `[[fault]]`.
@@ -133,7 +124,7 @@ impl Postgres {
     }
 
     async fn password(&self) -> Result<Option<Vec<u8>>, Failure> {
-        match &self.provider {
+        match &self.config.provider {
             Some(provider) => match provider().await {
                 Ok(password) => Ok(Some(password)),
                 // Nothing was dialed and nothing refused: as cheap as a port where nobody listens.

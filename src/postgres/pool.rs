@@ -1,7 +1,5 @@
 //! The pool and the single link for PostgreSQL: what applications hold.
 
-use std::ops::Deref;
-
 use super::{Config, ConfigError, Postgres, Transport};
 use crate::{
     Checked, Policy,
@@ -55,51 +53,49 @@ impl Pool {
     /// Begins a pool by a configuration and a policy, whose transport numbers and `[[fault]]` rows it
     /// applies.
     ///
+    /// ```no_run
+    /// # async fn ask_the_vault() -> Result<Vec<u8>, String> { Ok(Vec::new()) }
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use relink::{Policy, postgres::{Config, Pool}};
+    /// let config: Config = "postgresql://app@db1,db2/shop?sslmode=verify-full".parse()?;
+    /// let config = config.credentials(|| Box::pin(ask_the_vault()));
+    /// let pool = Pool::configure(config, Policy::default().check()?)?.build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When TLS is asked for and cannot be had.
     pub fn configure(config: Config, policy: Checked) -> Result<Builder<Postgres>, ConnectError> {
         let database = Postgres::new(config.transport(Transport::from(&*policy)))?.rules(&policy.fault);
         Ok(Self::builder(database, policy))
     }
-}
 
-/// One connection that relink keeps alive: a pool of one.
-///
-/// ```no_run
-/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let link = relink::postgres::Link::connect("host=/run/postgresql user=app")?;
-/// link.get().await?.batch_execute("LISTEN news").await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Link(Pool);
-
-impl Link {
-    /// A link with the default policy, from a libpq URL or a key-value string.
+    /// One connection that relink keeps alive: a pool of one, with the default policy.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let link = relink::postgres::Pool::link("host=/run/postgresql user=app")?;
+    /// let session = link.get().await?;
+    /// let mut news = session.notifications();
+    /// session.batch_execute("LISTEN news").await?;
+    /// println!("{}", news.recv().await?.payload());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Pool::connect`].
-    pub fn connect(url: &str) -> Result<Self, ConnectError> {
-        Self::configure(url.parse()?, Policy::default())
+    pub fn link(url: &str) -> Result<Self, ConnectError> {
+        Ok(Self::configure_link(url.parse()?, Policy::default())?.build()?)
     }
 
-    /// A link by a configuration and a policy, whose sizes are set to one.
+    /// Begins a pool of one by a configuration and a policy, whose sizes are set to one.
     ///
     /// # Errors
-    /// As [`Pool::connect`], and when the policy breaks a rule.
-    pub fn configure(config: Config, mut policy: Policy) -> Result<Self, ConnectError> {
-        policy.max_size = 1;
-        policy.max_idle = 1;
-        policy.min_idle = 1;
-        Ok(Self(Pool::configure(config, policy.check()?)?.build()?))
-    }
-}
-
-impl Deref for Link {
-    type Target = Pool;
-
-    fn deref(&self) -> &Pool {
-        &self.0
+    /// As [`Pool::configure`], and when the policy breaks a rule.
+    pub fn configure_link(config: Config, mut policy: Policy) -> Result<Builder<Postgres>, ConnectError> {
+        (policy.min_idle, policy.max_idle, policy.max_size) = (1, 1, 1);
+        Self::configure(config, policy.check()?)
     }
 }

@@ -90,7 +90,7 @@ async fn a_provider_is_asked_at_each_dial_and_its_rotation_needs_no_renewal() {
     let text = url(&server, "unused", DATABASE);
     let scene = pool_with(
         &text,
-        |database| database.credentials(provider),
+        |config| config.credentials(provider),
         |policy| {
             (policy.max_size, policy.min_idle) = (1, 1);
         },
