@@ -149,9 +149,12 @@ async fn a_refused_password_is_denied_until_a_new_one_is_set() {
     assert!(!format!("{failure} {failure:?} {postgres:?}").contains("not-the-pass"));
     postgres.set_password(PASSWORD);
     live(&postgres).await;
-    let asked = connector(&server, "").credentials(|| Box::pin(async { Ok(PASSWORD.into()) }));
-    live(&asked).await;
-    let failing = connector(&server, "").credentials(|| Box::pin(async { Err("the vault is closed".into()) }));
+    let config: Config = server.url("").parse().unwrap();
+    let asked = config.clone().credentials(|| Box::pin(async { Ok(PASSWORD.into()) }));
+    assert!(!format!("{asked:?}").contains(PASSWORD));
+    live(&Postgres::new(asked).unwrap()).await;
+    let failing = config.credentials(|| Box::pin(async { Err("the vault is closed".into()) }));
+    let failing = Postgres::new(failing).unwrap();
     assert!(refused(&failing).await.to_string().contains("the vault is closed"));
 }
 
@@ -241,7 +244,7 @@ async fn dropping_a_life_closes_the_session_at_the_server() {
     victim.life.abort();
     let here = "select 1 from pg_stat_activity where pid = $1";
     comes(async || control.session.query(here, &[&pid]).await.unwrap().is_empty().then_some(())).await;
-    assert!(victim.session.query_one("select 1", &[]).await.unwrap_err().is_closed());
+    assert!(victim.session.query_one("select 1", &[]).await.unwrap_err().driver().is_closed());
 }
 
 #[tokio::test]

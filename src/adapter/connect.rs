@@ -42,6 +42,13 @@ pub trait Connect: Send + Sync + 'static {
     /// requests back, the time to hand them to the kernel.
     fn work(&self, client: &Self::Client) -> Work;
 
+    /// A pool has taken the session over. The client may call `demoted` from then on, at any time and on
+    /// any thread, when something shows that the server has lost its role: every session is then asked
+    /// before it is lent again.
+    fn adopted(&self, client: &mut Self::Client, demoted: impl Fn() + Send + Sync + 'static) {
+        let _no_evidence = (client, demoted);
+    }
+
     /// Whether the session has ended, as far as can be told without waiting: then its life ends by
     /// itself very soon and tells why, and nobody is lent the session again.
     fn ended(&self, client: &Self::Client) -> bool {

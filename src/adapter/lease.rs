@@ -104,11 +104,6 @@ impl<C: Connect> Lease<C> {
         &self.lent.shared.connect
     }
 
-    /// Evidence that the server has lost its role: every session is asked again before it is lent.
-    pub(crate) fn demoted(&self) {
-        self.lent.shared.feed(pool::Event::Demoted);
-    }
-
     fn kept(&self) -> &Kept<C> {
         &self.lent.granted.kept
     }

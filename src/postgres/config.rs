@@ -5,12 +5,13 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
 use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, SslNegotiation, TargetSessionAttrs};
 
-use super::words::Words;
+use super::{Credential, words::Words};
 use crate::{Policy, Target};
 
 /// The most endpoints that one set may have.
@@ -117,6 +118,8 @@ pub struct Config {
     /// Without password, with TLS left to us.
     pub(crate) driver: tokio_postgres::Config,
     pub(crate) password: Option<Vec<u8>>,
+    /// Asked for the password at each dial.
+    pub(crate) provider: Option<Arc<dyn Fn() -> Credential + Send + Sync>>,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) target: Target,
     pub(crate) tls: TlsMode,
@@ -158,6 +161,13 @@ impl Config {
     #[must_use]
     pub fn password_default(mut self, password: impl Into<Vec<u8>>) -> Self {
         self.password.get_or_insert_with(|| password.into());
+        self
+    }
+
+    /// Asks `provider` for the password at each dial, within the dial's deadline, whatever the string gave.
+    #[must_use]
+    pub fn credentials(mut self, provider: impl Fn() -> Credential + Send + Sync + 'static) -> Self {
+        self.provider = Some(Arc::new(provider));
         self
     }
 
@@ -250,6 +260,7 @@ impl TryFrom<tokio_postgres::Config> for Config {
         };
         Ok(Self {
             password: given.get_password().map(<[u8]>::to_vec),
+            provider: None,
             endpoints: endpoints(&given)?,
             target,
             tls,
@@ -266,6 +277,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("user", &self.driver.get_user())
             .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("asks_for_password", &self.provider.is_some())
             .field("dbname", &self.driver.get_dbname())
             .field("endpoints", &self.endpoints)
             .field("target", &self.target)

@@ -1,14 +1,19 @@
 //! One dial, from a name to a session whose role is known.
 
-use std::{
-    future::Future,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{Place, Postgres, evidence, life::Life, role, session::Session, tap::Tap, transport, wire::AsItIs};
+use super::{
+    Place, Postgres, evidence,
+    life::Life,
+    observer::Observer,
+    role,
+    session::{Session, Statements},
+    tap::Tap,
+    transport,
+    wire::AsItIs,
+};
 use crate::{
     Phase, Rule,
     adapter::{Failure, Opened},
@@ -45,7 +50,8 @@ pub(crate) async fn dial(
         return Err(role::unwanted(&endpoint.to_string(), role, postgres.config.target));
     }
     life.dialing = false;
-    let client = Session { client, seen, endpoint: index, peer, direct, statements: Mutex::default() };
+    let observer = Observer::new(seen, Arc::clone(&postgres.rules), endpoint.to_string());
+    let client = Session { client, observer, endpoint: index, peer, direct, statements: Statements::default() };
     Ok(Opened { client, role, life: Box::pin(life) })
 }
 

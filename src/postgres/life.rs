@@ -4,14 +4,14 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
 };
 
-use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Connection, error::DbError};
+use tokio::sync::{Notify, broadcast};
+use tokio_postgres::{AsyncMessage, Connection, Notification, error::DbError};
 
 use super::{
     evidence::{self, Observed},
@@ -22,6 +22,9 @@ use crate::{
     Fault, Phase, Rule, Work,
     adapter::{Death, Failure},
 };
+
+/// The most notifications that wait for one receiver.
+const NOTIFICATIONS_MAX: usize = 1024;
 
 /// The driver's half of a session that does the I/O, driven by the life, or by whoever must know what
 /// the driver still holds.
@@ -34,6 +37,8 @@ pub(crate) struct Wired {
     /// The last notice of the server's that announces an end, and how many requests had been
     /// answered by then: if more were answered after it, it was not about this session.
     notice: Option<(DbError, u64)>,
+    /// Set when somebody first asks for notifications.
+    news: Option<broadcast::Sender<Notification>>,
     /// How it ended: by an error, or as asked.
     end: Option<Option<tokio_postgres::Error>>,
 }
@@ -52,6 +57,10 @@ impl Wired {
                     if announces_end(&notice) {
                         self.notice = Some((notice, self.watch.answered()));
                     }
+                }
+                Poll::Ready(Some(Ok(AsyncMessage::Notification(notification)))) => {
+                    // That nobody receives is no error: who has asked may have gone.
+                    let _receivers = self.news.as_ref().map(|news| news.send(notification));
                 }
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => self.end = Some(Some(error)),
@@ -72,6 +81,8 @@ struct Pulse {
     /// Something happened since the last step began: there may be requests that the tap has not seen.
     woken: AtomicBool,
     ended: AtomicBool,
+    /// How it ended, for whoever gets an error because of it.
+    death: OnceLock<Death>,
     /// Of the task that drives the life.
     waker: Mutex<Waker>,
     /// Told at the end of every poll, and at the end.
@@ -112,11 +123,13 @@ impl Life {
         let pulse = Arc::new(Pulse {
             woken: AtomicBool::new(true),
             ended: AtomicBool::new(false),
+            death: OnceLock::new(),
             waker: Mutex::new(Waker::noop().clone()),
             polled: Notify::new(),
         });
         let waker = Waker::from(pulse.clone());
-        let wired = Wired { connection, waker, watch: watch.clone(), drained: false, notice: None, end: None };
+        let wired =
+            Wired { connection, waker, watch: watch.clone(), drained: false, notice: None, news: None, end: None };
         Self { wired: Some(Arc::new(Mutex::new(wired))), pulse, watch, dialing: true, rules }
     }
 
@@ -175,6 +188,8 @@ impl Future for Life {
         });
         drop(wired);
         if let Some(death) = death {
+            // Before any request fails because of it.
+            let _first = life.pulse.death.set(death.clone());
             // Lets go of the connection, so that no request waits for an answer any more.
             drop(shared);
             return Poll::Ready(death);
@@ -211,11 +226,26 @@ impl Seen {
         &self.watch
     }
 
+    /// How the session ended, once it has: known before any of its requests fails for it.
+    pub(crate) fn death(&self) -> Option<&Death> {
+        self.pulse.death.get()
+    }
+
     /// The value of a parameter that the server reports.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let wired = self.wired.upgrade()?;
         let wired = lock(&wired);
         wired.connection.parameter(name).map(str::to_owned)
+    }
+
+    /// The notifications from now on; their end is the session's.
+    pub(crate) fn notifications(&self) -> broadcast::Receiver<Notification> {
+        match self.wired.upgrade() {
+            Some(wired) => {
+                lock(&wired).news.get_or_insert_with(|| broadcast::Sender::new(NOTIFICATIONS_MAX)).subscribe()
+            }
+            None => broadcast::Sender::new(1).subscribe(),
+        }
     }
 
     /// Whether the connection has ended, even if the life has not yet been driven to its own end.

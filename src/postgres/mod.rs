@@ -1,7 +1,10 @@
 //! PostgreSQL: how it is dialed, asked and brought back to a clean state.
 
+mod calls;
 mod config;
+mod copy;
 mod dial;
+mod error;
 mod evidence;
 mod faults;
 mod framing;
@@ -9,6 +12,7 @@ mod framing;
 mod framing_tests;
 mod last_words;
 mod life;
+mod observer;
 #[cfg(not(feature = "rustls"))]
 mod plain;
 mod pool;
@@ -16,9 +20,11 @@ mod reset;
 mod role;
 mod session;
 mod statement;
+mod streams;
 mod tap;
 #[cfg(feature = "rustls")]
 mod tls;
+mod transaction;
 mod transport;
 mod wire;
 mod words;
@@ -36,10 +42,14 @@ use plain::Security;
 use tls::Security;
 
 pub use config::{Config, ConfigError, TlsMode, Transport};
+pub use copy::{CopyInSink, CopyOutStream};
+pub use error::Error;
 pub use evidence::{Observed, failure, io_failure};
 pub use faults::TABLE;
-pub use pool::{ConnectError, Lease, Link, Pool};
+pub use pool::{ConnectError, Lease, Pool};
 pub use session::Session;
+pub use streams::{Observing, RowStream, SimpleQueryStream};
+pub use transaction::{Transaction, TransactionBuilder};
 
 use crate::{
     Fault, Role, Rule, Target, Work,
@@ -63,7 +73,6 @@ pub struct Postgres {
     config: Config,
     security: Security,
     password: RwLock<Option<Vec<u8>>>,
-    provider: Option<Box<dyn Fn() -> Credential + Send + Sync>>,
     places: Vec<Place>,
     /// The user's own rows, which come before the fault table.
     rules: Arc<[Rule]>,
@@ -92,7 +101,6 @@ impl Postgres {
         Ok(Self {
             security: Security::new(&config)?,
             password: RwLock::new(config.password.take()),
-            provider: None,
             places: config
                 .endpoints
                 .iter()
@@ -103,16 +111,9 @@ impl Postgres {
         })
     }
 
-    /// The password for every dial that starts from now on.
+    /// The password for every dial that starts from now on, unless the configuration has a provider.
     pub fn set_password(&self, password: impl Into<Vec<u8>>) {
         *self.password.write().unwrap_or_else(PoisonError::into_inner) = Some(password.into());
-    }
-
-    /// Asks `provider` for the password at each dial, within the dial's deadline.
-    #[must_use]
-    pub fn credentials(mut self, provider: impl Fn() -> Credential + Send + Sync + 'static) -> Self {
-        self.provider = Some(Box::new(provider));
-        self
     }
 
     /// Classifies errors by these rows before the fault table ([`TABLE`]): a policy's `[[fault]]`.
@@ -123,7 +124,7 @@ impl Postgres {
     }
 
     async fn password(&self) -> Result<Option<Vec<u8>>, Failure> {
-        match &self.provider {
+        match &self.config.provider {
             Some(provider) => match provider().await {
                 Ok(password) => Ok(Some(password)),
                 // Nothing was dialed and nothing refused: as cheap as a port where nobody listens.
@@ -196,7 +197,11 @@ impl Connect for Postgres {
         session.work()
     }
 
+    fn adopted(&self, session: &mut Session, demoted: impl Fn() + Send + Sync + 'static) {
+        session.observer.report_to(demoted);
+    }
+
     fn ended(&self, session: &Session) -> bool {
-        session.client.is_closed() || session.seen.ended()
+        session.client.is_closed() || session.seen().ended()
     }
 }

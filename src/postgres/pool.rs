@@ -1,11 +1,9 @@
 //! The pool and the single link for PostgreSQL: what applications hold.
 
-use std::ops::Deref;
-
-use super::{Config, ConfigError, Postgres, Transport, evidence};
+use super::{Config, ConfigError, Postgres, Transport};
 use crate::{
-    Checked, Fault, Phase, Policy, Work,
-    adapter::{self, BuildError, Builder, Failure},
+    Checked, Policy,
+    adapter::{self, BuildError, Builder},
     policy::PolicyError,
 };
 
@@ -15,8 +13,7 @@ use crate::{
 /// database's pool takes it.
 pub type Pool = adapter::Pool<Postgres>;
 
-/// A PostgreSQL session lent to you; dereferences to [`tokio_postgres::Client`] through
-/// [`Session`](super::Session).
+/// A PostgreSQL session lent to you; its calls are those of [`Session`](super::Session).
 pub type Lease = adapter::Lease<Postgres>;
 
 /// Why a pool cannot be made.
@@ -56,80 +53,49 @@ impl Pool {
     /// Begins a pool by a configuration and a policy, whose transport numbers and `[[fault]]` rows it
     /// applies.
     ///
+    /// ```no_run
+    /// # async fn ask_the_vault() -> Result<Vec<u8>, String> { Ok(Vec::new()) }
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use relink::{Policy, postgres::{Config, Pool}};
+    /// let config: Config = "postgresql://app@db1,db2/shop?sslmode=verify-full".parse()?;
+    /// let config = config.credentials(|| Box::pin(ask_the_vault()));
+    /// let pool = Pool::configure(config, Policy::default().check()?)?.build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When TLS is asked for and cannot be had.
     pub fn configure(config: Config, policy: Checked) -> Result<Builder<Postgres>, ConnectError> {
         let database = Postgres::new(config.transport(Transport::from(&*policy)))?.rules(&policy.fault);
         Ok(Self::builder(database, policy))
     }
-}
 
-impl Lease {
-    /// What an error of this session's client means, by the fault table and by what the session was
-    /// doing: [`Fault::Ambiguous`] when it died with a statement in flight that may have become durable.
+    /// One connection that relink keeps alive: a pool of one, with the default policy.
     ///
-    /// Evidence that the server has lost its role is passed on to the pool: every session is then
-    /// asked for its role before it is lent again.
-    pub fn failure(&self, error: &tokio_postgres::Error) -> Failure {
-        // Where the session lives on, the server has answered, and the classifier sees that by the
-        // severity; where it ends, a statement without its answer is what this is about.
-        let work = self.death().map_or_else(|| self.work(), |death| death.work);
-        let phase = match work {
-            Work::Statement { durable: true } => Phase::Commit,
-            Work::Statement { durable: false } | Work::AtRest | Work::InTransaction => Phase::Query,
-        };
-        let failure = evidence::failure(error, phase, &self.connector().rules);
-        let failure = match self.death() {
-            // The reason is known only where the session ended, the meaning only here.
-            Some(death) if error.is_closed() => {
-                Failure { fault: work.loss(death.failure.fault), ..death.failure.clone() }
-            }
-            Some(_) | None => failure,
-        };
-        if failure.fault == Fault::WrongRole {
-            self.demoted();
-        }
-        failure
-    }
-}
-
-/// One connection that relink keeps alive: a pool of one.
-///
-/// ```no_run
-/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let link = relink::postgres::Link::connect("host=/run/postgresql user=app")?;
-/// link.get().await?.batch_execute("LISTEN news").await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Link(Pool);
-
-impl Link {
-    /// A link with the default policy, from a libpq URL or a key-value string.
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let link = relink::postgres::Pool::link("host=/run/postgresql user=app")?;
+    /// let session = link.get().await?;
+    /// let mut news = session.notifications();
+    /// session.batch_execute("LISTEN news").await?;
+    /// println!("{}", news.recv().await?.payload());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Pool::connect`].
-    pub fn connect(url: &str) -> Result<Self, ConnectError> {
-        Self::configure(url.parse()?, Policy::default())
+    pub fn link(url: &str) -> Result<Self, ConnectError> {
+        Ok(Self::configure_link(url.parse()?, Policy::default())?.build()?)
     }
 
-    /// A link by a configuration and a policy, whose sizes are set to one.
+    /// Begins a pool of one by a configuration and a policy, whose sizes are set to one.
     ///
     /// # Errors
-    /// As [`Pool::connect`], and when the policy breaks a rule.
-    pub fn configure(config: Config, mut policy: Policy) -> Result<Self, ConnectError> {
-        policy.max_size = 1;
-        policy.max_idle = 1;
-        policy.min_idle = 1;
-        Ok(Self(Pool::configure(config, policy.check()?)?.build()?))
-    }
-}
-
-impl Deref for Link {
-    type Target = Pool;
-
-    fn deref(&self) -> &Pool {
-        &self.0
+    /// As [`Pool::configure`], and when the policy breaks a rule.
+    pub fn configure_link(config: Config, mut policy: Policy) -> Result<Builder<Postgres>, ConnectError> {
+        (policy.min_idle, policy.max_idle, policy.max_size) = (1, 1, 1);
+        Self::configure(config, policy.check()?)
     }
 }

@@ -15,7 +15,7 @@ const CANCEL_AGAIN: Duration = Duration::from_millis(100);
 /// Cancels what runs, waits for its answer, rolls back, learns the role. A reset that was given up
 /// half-way may have a cancel under way: its session must be closed.
 pub(crate) async fn reset(postgres: &Postgres, session: &Session) -> Result<Role, Failure> {
-    let seen = &session.seen;
+    let seen = session.seen();
     seen.until(|seen| seen.settled()).await?;
     if seen.watch().lost() {
         return Err(Failure::new(Fault::Lost, "the session cannot be followed any more"));

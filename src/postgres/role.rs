@@ -60,10 +60,10 @@ pub(crate) async fn learn(client: &Client, seen: &Seen, path: &Path) -> Result<(
 /// its transactions have become read-only.
 pub(crate) async fn verify(session: &Session, rules: &[Rule]) -> Result<Role, Failure> {
     let role = async {
-        let role = if session.direct && reported(&session.seen).is_some() {
+        let role = if session.direct && reported(session.seen()).is_some() {
             // A Sync: the answer brings every parameter that has changed since (PostgreSQL 14).
             session.client.check_connection().await?;
-            reported(&session.seen)
+            reported(session.seen())
         } else {
             None
         };

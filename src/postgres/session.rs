@@ -8,59 +8,125 @@ use std::{
     time::Duration,
 };
 
-use tokio_postgres::{Client, Error, Statement};
+use tokio::sync::broadcast;
+use tokio_postgres::{Client, Notification, Statement};
 
-use super::{life::Seen, wire::Peer};
+use super::{
+    error::Error,
+    life::Seen,
+    observer::Observer,
+    transaction::{Transaction, TransactionBuilder},
+    wire::Peer,
+};
 use crate::Work;
 
 /// The most statements that one session keeps prepared: the server holds memory for each.
 const STATEMENTS_MAX: usize = 256;
 
-/// A session: dereferences to the driver's own client.
+/// A session: the driver's client, its calls with errors that say what they mean ([`Error`]), and what
+/// relink knows of it.
+///
+/// What is not a call of this type or of [`Transaction`] is the driver's own, to which both dereference,
+/// and is not observed: a `&tokio_postgres::Client` taken from it, as by functions that ask for one or for a
+/// [`GenericClient`](tokio_postgres::GenericClient); what `Transaction::client` gives; a stream or sink after
+/// `into_inner`. Such an error is the driver's, and where it shows that the server has lost its role the pool
+/// does not learn of it, until [`Session::explain`] is asked what it means. (That a session has ended,
+/// and with what in flight, is seen however it is used.)
+///
+/// A write that is refused as read-only (25006) counts as evidence that the server has lost its role, unless it
+/// was made in a transaction begun with [`TransactionBuilder::read_only`]. What a borrower's own statement
+/// makes read-only (`BEGIN READ ONLY`, `SET`) is not told apart: the error is then
+/// [`Fault::WrongRole`](crate::Fault::WrongRole), and costs each session a question before it is lent again.
+///
+/// Several calls at once share the session: when it ends, all that were in flight are told the same, which is
+/// ambiguous if it is for one of them.
+///
+/// ```no_run
+/// # async fn run(pool: relink::postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
+/// let session = pool.get().await?;
+/// let statement = session.prepare_cached("SELECT $1::int4 + 1").await?;
+/// let row = session.query_one(&statement, &[&41_i32]).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     pub(crate) client: Client,
-    pub(crate) seen: Seen,
+    pub(crate) observer: Observer,
     pub(crate) endpoint: usize,
     pub(crate) peer: Peer,
     /// No proxy stands between us and the server, so that what the server reports is true of it.
     pub(crate) direct: bool,
-    /// By their text.
-    pub(crate) statements: Mutex<HashMap<String, Statement>>,
+    pub(crate) statements: Statements,
 }
 
-impl Session {
-    /// A prepared statement, prepared once in the life of the session and kept for later borrowers; past
-    /// 256 texts it is prepared anew each time. Not for PgBouncer's transaction mode, where the next
-    /// transaction may run on a server connection that has never heard of it.
-    ///
-    /// ```no_run
-    /// # async fn run(pool: relink::postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
-    /// let session = pool.get().await?;
-    /// let statement = session.prepare_cached("SELECT $1::int4 + 1").await?;
-    /// let row = session.query_one(&statement, &[&41_i32]).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// The driver's, when the statement cannot be prepared.
-    pub async fn prepare_cached(&self, query: &str) -> Result<Statement, Error> {
-        let known = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(query).cloned();
+/// Prepared statements by their text.
+#[derive(Default)]
+pub(crate) struct Statements(Mutex<HashMap<String, Statement>>);
+
+impl Statements {
+    pub(crate) async fn prepared(&self, client: &Client, query: &str) -> Result<Statement, tokio_postgres::Error> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(query).cloned();
         if let Some(statement) = known {
             return Ok(statement);
         }
-        let statement = self.client.prepare(query).await?;
-        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        let statement = client.prepare(query).await?;
+        let mut statements = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if statements.len() < STATEMENTS_MAX {
             statements.insert(query.to_owned(), statement.clone());
         }
         Ok(statement)
     }
+}
+
+impl Session {
+    /// Begins a transaction, which is rolled back unless it is committed.
+    ///
+    /// # Errors
+    /// The server's, and when the session has ended.
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        self.build_transaction().start().await
+    }
+
+    /// Begins a transaction with settings of its own.
+    pub fn build_transaction(&mut self) -> TransactionBuilder<'_> {
+        TransactionBuilder::new(self)
+    }
+
+    /// What `NOTIFY` brings to this session from now on; `LISTEN` decides on which channels.
+    ///
+    /// Up to 1 024 notifications wait for a receiver. One that falls further behind loses the oldest and
+    /// is told how many ([`Lagged`]); one whose session has ended is told so ([`Closed`]) after the last
+    /// that came. What was sent between that and the next `LISTEN` reaches nobody, so look for what you
+    /// have missed after each `LISTEN`, the first one too.
+    ///
+    /// `LISTEN` belongs to the session: hold the lease for as long as you listen. A session that is given back
+    /// goes on listening for whoever is lent it next, until `UNLISTEN` or [`Lease::discard`].
+    ///
+    /// ```no_run
+    /// # async fn run(pool: relink::postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
+    /// loop {
+    ///     let session = pool.get().await?;
+    ///     let mut news = session.notifications();
+    ///     session.batch_execute("LISTEN news").await?;
+    ///     // Here: look for what was missed. Then what comes:
+    ///     while let Ok(notification) = news.recv().await {
+    ///         println!("{}", notification.payload());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// [`Lagged`]: broadcast::error::RecvError::Lagged
+    /// [`Closed`]: broadcast::error::RecvError::Closed
+    /// [`Lease::discard`]: crate::adapter::Lease::discard
+    pub fn notifications(&self) -> broadcast::Receiver<Notification> {
+        self.seen().notifications()
+    }
 
     /// The value of a parameter that the server reports unasked, such as `server_version`,
     /// `in_hot_standby` or `default_transaction_read_only`.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        self.seen.parameter(name)
+        self.seen().parameter(name)
     }
 
     /// Whether nothing stands between this process and the server.
@@ -70,18 +136,26 @@ impl Session {
 
     /// The time since the last byte came from the server.
     pub fn silence(&self) -> Duration {
-        self.seen.watch().silence()
+        self.seen().watch().silence()
     }
 
     /// Whether everything that came from the server has been read.
     pub fn parked(&self) -> bool {
-        self.seen.watch().parked()
+        self.seen().watch().parked()
+    }
+
+    pub(crate) fn driver(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        self.observer.seen()
     }
 
     /// What the session is doing. What the driver holds back because the stream takes no more cannot
     /// be looked into and counts as a statement that may become durable.
     pub(crate) fn work(&self) -> Work {
-        if self.seen.settled() { self.seen.watch().work() } else { Work::Statement { durable: true } }
+        if self.seen().settled() { self.seen().watch().work() } else { Work::Statement { durable: true } }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use ::ring::digest::{SHA256, SHA384, SHA512, digest};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -18,6 +19,17 @@ use tokio::{
 };
 use tokio_postgres::tls::ChannelBinding;
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use x509_cert::{
+    Certificate,
+    der::{
+        Decode,
+        oid::db::rfc5912::{
+            ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, MD_5_WITH_RSA_ENCRYPTION,
+            SHA_1_WITH_RSA_ENCRYPTION, SHA_256_WITH_RSA_ENCRYPTION, SHA_384_WITH_RSA_ENCRYPTION,
+            SHA_512_WITH_RSA_ENCRYPTION,
+        },
+    },
+};
 
 use super::{
     config::{Config, ConfigError, Endpoint, TlsMode},
@@ -120,10 +132,27 @@ async fn handshake(
     })
 }
 
-/// Channel binding needs the hash algorithm of the certificate's signature, which rustls does not
-/// tell: authentication goes without it.
-pub(crate) fn channel_binding(_: &TlsStream<TcpStream>) -> ChannelBinding {
-    ChannelBinding::none()
+/// Ties the authentication (SCRAM) to this very stream, so that nobody in the middle can pass it on.
+pub(crate) fn channel_binding(stream: &TlsStream<TcpStream>) -> ChannelBinding {
+    let (_, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    certificate.and_then(end_point).map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
+}
+
+/// `tls-server-end-point`: the certificate's hash, by the hash of its signature, or SHA-256 where that
+/// is MD5 or SHA-1 (RFC 5929, section 4.1). Nothing for a signature without one hash of its own
+/// (Ed25519), for which none is defined, nor for one that is not told here, such as RSASSA-PSS: then
+/// authentication goes without, unless `channel_binding=require`.
+fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let signed = Certificate::from_der(certificate).ok()?.signature_algorithm().oid;
+    let hash = match signed {
+        MD_5_WITH_RSA_ENCRYPTION | SHA_1_WITH_RSA_ENCRYPTION => &SHA256,
+        SHA_256_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_256 => &SHA256,
+        SHA_384_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_384 => &SHA384,
+        SHA_512_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_512 => &SHA512,
+        _ => return None,
+    };
+    Some(digest(hash, certificate).as_ref().to_vec())
 }
 
 fn name(endpoint: &Endpoint, peer: &Peer) -> Result<ServerName<'static>, Failure> {

@@ -1,6 +1,10 @@
 //! Sessions that die with work in flight: what is known to be undone, and what nobody can know.
 
-use relink::{Fault, adapter::Kind, postgres::Lease};
+use relink::{
+    Fault, Session,
+    adapter::Kind,
+    postgres::{Error, Lease},
+};
 
 use crate::{
     common::{Run, comes},
@@ -49,9 +53,13 @@ impl End {
 }
 
 /// What relink makes of the death, by every way in which it tells it.
-fn told(run: &Run, lease: &Lease, error: &tokio_postgres::Error, fault: Fault) {
-    let failure = lease.failure(error);
-    assert_eq!(failure.fault, fault, "{failure}; the driver said {error:?}");
+fn told(run: &Run, lease: &Lease, error: &Error, fault: Fault) {
+    assert_eq!(
+        (error.fault(), error.session()),
+        (fault, Session::Dead),
+        "{error}; the driver said {:?}",
+        error.driver()
+    );
     let lost = run.count(|kind| *kind == Kind::LeaseLost(lease.id(), fault));
     assert_eq!(lost, 1, "{}", run.story());
 }
@@ -164,7 +172,7 @@ async fn errors_of_a_session_that_lives_on_are_no_losses() {
         ("SET statement_timeout = 10; SELECT pg_sleep(60)", Fault::Query, "57014"),
     ] {
         let error = lease.batch_execute(statement).await.unwrap_err();
-        let failure = lease.failure(&error);
+        let failure = error.cause();
         assert_eq!((failure.fault, failure.code.as_deref()), (fault, Some(code)), "{statement}: {failure}");
         assert!(lease.death().is_none());
     }

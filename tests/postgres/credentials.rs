@@ -90,7 +90,7 @@ async fn a_provider_is_asked_at_each_dial_and_its_rotation_needs_no_renewal() {
     let text = url(&server, "unused", DATABASE);
     let scene = pool_with(
         &text,
-        |database| database.credentials(provider),
+        |config| config.credentials(provider),
         |policy| {
             (policy.max_size, policy.min_idle) = (1, 1);
         },
@@ -153,7 +153,7 @@ async fn a_database_dropped_under_the_pool_holds_it_and_a_renewal_brings_it_back
     assert_eq!(scene.failed_dials(), ["3D000"]);
     scene.is_held(Fault::Misconfigured, 3);
     let error = lent.query_one("select 1", &[]).await.unwrap_err();
-    let failure = lent.failure(&error);
+    let failure = error.cause();
     assert_eq!((failure.fault, failure.code.as_deref()), (Fault::Lost, Some("57P01")), "{failure}");
     drop(lent);
     server.psql("CREATE DATABASE shop").unwrap();

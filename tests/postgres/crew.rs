@@ -86,7 +86,7 @@ async fn once(pool: &Pool, statement: &str) -> impl FnOnce(&mut Log) + use<> {
     match pool.get().await {
         Ok(lease) => match lease.simple_query(statement).await {
             Ok(_) => served = Some(Instant::now() - pool.built_at()),
-            Err(error) => failed = Some(lease.failure(&error).to_string()),
+            Err(error) => failed = Some(error.to_string()),
         },
         Err(error) => refused = Some(error.to_string()),
     }

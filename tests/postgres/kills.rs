@@ -62,7 +62,7 @@ async fn a_terminated_leased_session_is_told_to_its_borrower_and_replaced_for_th
 
     assert_ne!(pid_of(&next).await?, victim);
     let error = mine.simple_query("SELECT 1").await.expect_err("terminated");
-    let told = mine.failure(&error);
+    let told = error.cause();
     assert_eq!((told.fault, told.code.as_deref()), (Fault::Lost, Some("57P01")), "{told}");
     for other in &others {
         other.simple_query("SELECT 1").await?;

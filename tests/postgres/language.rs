@@ -53,7 +53,7 @@ async fn faults(server: &Postgres) -> Vec<(&'static str, Failure)> {
         ("serialization", "ROLLBACK; DO $$ BEGIN RAISE 'x' USING ERRCODE = 'serialization_failure'; END $$"),
     ] {
         let error = lease.batch_execute(statement).await.unwrap_err();
-        seen.push((name, lease.failure(&error)));
+        seen.push((name, error.cause().clone()));
     }
     let pid = backend_of(&run).await;
     server.psql(&format!("SELECT pg_terminate_backend({pid})")).unwrap();
@@ -120,7 +120,7 @@ async fn an_error_that_looks_like_a_standby_is_asked_about_and_costs_no_session(
     for _ in 0..3 {
         let before = probes(&run);
         let error = lease.batch_execute(raise).await.unwrap_err();
-        let failure = lease.failure(&error);
+        let failure = error.cause();
         assert_eq!((failure.fault, failure.code.as_deref()), (Fault::WrongRole, Some("0A000")));
         assert!(failure.to_string().contains("模拟恢复模式错误"), "{failure}");
         // Neither is this session taken away from its borrower, nor is the other lent unasked.

@@ -4,6 +4,7 @@
 
 mod ambiguity;
 mod bouncer;
+mod calls;
 mod closing;
 mod common;
 mod credentials;
@@ -17,6 +18,7 @@ mod full;
 mod keepalive;
 mod kills;
 mod language;
+mod notifications;
 mod refuse;
 mod runtimes;
 mod scene;

@@ -4,7 +4,7 @@
 use relink::{
     Fault, Policy, Span,
     adapter::{Connect, Event, Failure, Kind, State},
-    postgres::{Config, Lease, Pool, Postgres as Database},
+    postgres::{Config, Lease, Pool},
 };
 
 use crate::{
@@ -27,12 +27,11 @@ pub(crate) fn pool_at(server: &Postgres, change: impl FnOnce(&mut Policy)) -> Ru
     Run::start(&server.url("app"), plain(change))
 }
 
-/// The same with a connector that is changed before the pool has it.
-pub(crate) fn pool_with(url: &str, with: impl FnOnce(Database) -> Database, change: impl FnOnce(&mut Policy)) -> Run {
+/// The same with a configuration that is changed before the pool has it.
+pub(crate) fn pool_with(url: &str, with: impl FnOnce(Config) -> Config, change: impl FnOnce(&mut Policy)) -> Run {
     let policy = plain(change);
     let config: Config = url.parse().unwrap();
-    let database = Database::new(config.transport((&policy).into())).unwrap();
-    Run::watch(Pool::builder(with(database), policy.clone().check().unwrap()), policy)
+    Run::watch(Pool::configure(with(config), policy.clone().check().unwrap()).unwrap(), policy)
 }
 
 fn codes(events: &[Event], is: impl Fn(&Kind) -> Option<&Failure>) -> Vec<String> {

@@ -92,7 +92,7 @@ async fn a_password_is_shown_nowhere() {
     terminate_all(&server);
     comes("the session is lost", async || lease.death().map(drop)).await;
     let error = lease.batch_execute("select 1").await.unwrap_err();
-    write!(said, "{error:?} {:?} {:?}", lease.failure(&error), lease.death()).unwrap();
+    write!(said, "{error} {error:?} {:?} {:?}", error.driver(), lease.death()).unwrap();
     drop(lease);
     drop(run.served().await);
     let (steps, endpoint) = (run.steps(), endpoint(&run));

@@ -46,7 +46,7 @@ async fn a_transaction_left_idle_is_ended_by_the_server_and_is_lost_not_ambiguou
     lease.batch_execute("BEGIN").await.unwrap();
     comes("the server ends it", async || (run.losses() == ["25P03"]).then_some(())).await;
     let error = lease.batch_execute("select 1").await.unwrap_err();
-    let failure = lease.failure(&error);
+    let failure = error.cause();
     assert_eq!((failure.fault, failure.code.as_deref()), (Fault::Lost, Some("25P03")), "{failure}");
     assert!(failure.message.contains("idle-in-transaction timeout"), "{failure}");
     assert_eq!(run.count(|kind| matches!(kind, Kind::LeaseLost(_, Fault::Lost))), 1);
@@ -261,8 +261,8 @@ async fn a_lease_held_for_long_is_told_with_the_place_that_acquired_it() {
     let lease = run.get().await.unwrap();
     let id = lease.id();
     let event = run.event("a warning", Duration::ZERO, |event| matches!(event.kind, Kind::LeaseLong(..))).await;
-    let Kind::LeaseLong(warned, at) = event.kind else { unreachable!() };
-    assert_eq!((warned, at.line()), (id, line));
+    let at = event.acquired.expect("where it was asked for");
+    assert_eq!((&event.kind, at.line()), (&Kind::LeaseLong(id), line));
     assert!(at.file().ends_with("sessions.rs"), "{at}");
     assert!(event.to_string().contains("sessions.rs"), "{event}");
     let until = run.now() + Duration::from_millis(500);

@@ -18,7 +18,7 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
     busy.batch_execute("BEGIN").await?;
     let at_work = tokio::spawn(async move {
         let error = busy.batch_execute("SELECT pg_sleep(60)").await.expect_err("the server stops");
-        (busy.failure(&error), busy)
+        (error.cause().clone(), busy)
     });
     comes("a session at work", async || {
         (server.psql("SELECT 1 FROM pg_stat_activity WHERE usename = 'app' AND state = 'active'").ok()? == "1")

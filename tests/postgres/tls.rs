@@ -5,7 +5,7 @@ use relink::{Fault, Refusal, postgres::Lease};
 use crate::{
     common::{Run, sockets_to},
     scene::{endpoint, no_backend, plain},
-    support::{DATABASE, Postgres},
+    support::{DATABASE, PASSWORD, Postgres},
 };
 
 fn text(server: &Postgres, host: &str, more: &str) -> String {
@@ -78,4 +78,23 @@ async fn plaintext_that_pg_hba_refuses_is_denied_and_says_no_encryption() {
     let run = Run::start(&text(&server, "localhost", "sslmode=prefer"), plain(|_| {}));
     assert!(is_encrypted(&run.served().await).await);
     run.ends(&server).await;
+}
+
+#[tokio::test]
+async fn scram_is_bound_to_the_certificate_by_the_hash_of_its_signature() {
+    for (key, hash) in [("ec", "sha256"), ("ec", "sha384"), ("rsa:2048", "sha256"), ("rsa:2048", "sha512")] {
+        let hba = "hostssl all all 127.0.0.1/32 scram-sha-256";
+        let server = Postgres::builder().tls_signed(key, hash).hba(hba).start().unwrap();
+        // With `require` the driver gives up rather than authenticate unbound, and the server refuses a wrong hash.
+        for binding in ["require", "prefer", "disable"] {
+            let more = format!("password='{PASSWORD}' sslmode=require channel_binding={binding}");
+            let run = Run::start(&text(&server, "localhost", &more), plain(|policy| policy.max_size = 1));
+            assert!(is_encrypted(&run.served().await).await, "{key} {hash} {binding}");
+            run.ends(&server).await;
+        }
+    }
+    // Plaintext has nothing to be bound to, which no retry mends.
+    let server = Postgres::builder().hba("host all all 127.0.0.1/32 scram-sha-256").start().unwrap();
+    let more = format!("password='{PASSWORD}' sslmode=disable channel_binding=require");
+    held(&server, "localhost", &more, Fault::Misconfigured, 1, &["channel binding"]).await;
 }

@@ -30,7 +30,8 @@ wal_retrieve_retry_interval = 100ms
 pub(crate) struct Builder {
     settings: String,
     hba: String,
-    tls: bool,
+    /// The key and the hash of the signature of its certificate.
+    tls: Option<(&'static str, &'static str)>,
     language: Option<String>,
 }
 
@@ -48,8 +49,13 @@ impl Builder {
     }
 
     /// TLS with a certificate for `localhost` and `127.0.0.1` from an authority of its own: [`Postgres::ca`].
-    pub(crate) fn tls(mut self) -> Self {
-        self.tls = true;
+    pub(crate) fn tls(self) -> Self {
+        self.tls_signed("ec", "sha256")
+    }
+
+    /// The same with a key (`ec` or `rsa:2048`) and the hash that the signature is made with.
+    pub(crate) fn tls_signed(mut self, key: &'static str, hash: &'static str) -> Self {
+        self.tls = Some((key, hash));
         self.setting("ssl", "on").setting("ssl_cert_file", "server.crt").setting("ssl_key_file", "server.key")
     }
 
@@ -66,8 +72,8 @@ impl Builder {
         let conf = data.join("postgresql.conf");
         write(&conf, &format!("{}{SETTINGS}{}", fs::read_to_string(&conf)?, self.settings))?;
         server.write_hba(&self.hba)?;
-        if self.tls {
-            certificates::make(&data)?;
+        if let Some((key, hash)) = self.tls {
+            certificates::make(&data, key, hash)?;
         }
         if let Some(language) = &self.language {
             locale(&server, language)?;

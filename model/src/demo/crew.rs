@@ -102,7 +102,7 @@ async fn work(pool: Pool, worker: usize, job: Job, ledger: Arc<Mutex<Ledger>>, s
 async fn once(pool: &Pool, worker: usize, job: Job, ledger: &Mutex<Ledger>) -> Result<(), Fault> {
     let lease = pool.get().await.map_err(|error| error.fault())?;
     let lent = Instant::now();
-    lease.batch_execute(job.statement).await.map_err(|error| lease.failure(&error).fault)?;
+    lease.batch_execute(job.statement).await.map_err(|error| error.fault())?;
     lock(ledger).served(worker, lent, Instant::now());
     tokio::time::sleep(job.hold).await;
     Ok(())

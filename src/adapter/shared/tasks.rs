@@ -11,7 +11,13 @@ use crate::{
 
 impl<C: Connect> Shared<C> {
     /// A dial opened a session.
-    pub(in crate::adapter) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, kept: Kept<C>) {
+    pub(in crate::adapter) fn adopt(self: &Arc<Self>, slot: u16, dial: DialId, mut kept: Kept<C>) {
+        let pool = Arc::downgrade(self);
+        self.connect.adopted(&mut kept.client, move || {
+            if let Some(pool) = pool.upgrade() {
+                pool.feed(pool::Event::Demoted);
+            }
+        });
         let now = self.now();
         let mut core = self.lock();
         match core.slots.get_mut(usize::from(slot)) {
