@@ -87,8 +87,6 @@ pub(super) struct Core<C: Connect> {
     dials: u64,
     /// Dials made when the outage on record began.
     dials_before: u64,
-    outage: Option<Time>,
-    runtime_gone: bool,
 }
 
 pub(super) struct Shared<C: Connect> {
@@ -124,8 +122,6 @@ impl<C: Connect> Shared<C> {
             cause: None,
             dials: 0,
             dials_before: 0,
-            outage: None,
-            runtime_gone: false,
             machine,
         };
         Self {
@@ -202,11 +198,9 @@ impl<C: Connect> Shared<C> {
         let chance = core.chance.word();
         let mut commands = mem::take(&mut core.commands);
         commands.clear();
-        let dialing = core.machine.tally().dialing;
+        let (dialing, outage) = (core.machine.tally().dialing, core.machine.pacer().outage_since());
         let wake = core.machine.step(&self.policy, now, event, chance, &mut commands);
-        let outage = core.machine.pacer().outage_since();
-        if outage != core.outage {
-            core.outage = outage;
+        if core.machine.pacer().outage_since() != outage {
             // A dial that was in flight when the outage began is answered in it.
             core.dials_before = core.dials.saturating_sub(u64::from(dialing));
         }

@@ -101,9 +101,8 @@ impl<C: Connect> Shared<C> {
                 self.blame(&mut core, dial, failure, Kind::DialFailed);
                 let fault = Fault::Misconfigured;
                 self.step(&mut core, now, pool::Event::DialFailed { slot, dial, fault });
-            } else if !core.runtime_gone {
+            } else {
                 // Nobody told the task to end, so its runtime has: nothing can be dialed any more.
-                core.runtime_gone = true;
                 self.step(&mut core, now, pool::Event::Stopped { deadline: now });
             }
             self.step(&mut core, now, pool::Event::Lost { slot, dial, fault: Fault::Lost });

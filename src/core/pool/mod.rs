@@ -32,9 +32,9 @@ pub struct Pool {
     links: Vec<Link>,
     pacer: Pacer,
     waiters: VecDeque<Waiter>,
-    /// The links that are online, the one last used at the end: an index into `links`.
+    /// The links that are online, the one last used at the end. Follows from `links`, but for the order.
     free: Vec<u16>,
-    /// An index into `links` too.
+    /// Follows from `links` too: counting them anew would make every step as long as the pool is large.
     tally: Tally,
     topology: u32,
     max_size: u16,
