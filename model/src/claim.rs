@@ -2,7 +2,10 @@
 
 use stateright::Property;
 
-use crate::check::{Chance, Form, Graph, Limit, Path, Stopped, Verdict, explore};
+use crate::{
+    catalogue::story::{Story, Tell},
+    check::{Chance, Counterexample, Form, Graph, Limit, Stopped, Verdict, explore},
+};
 
 /// One claim about a model.
 #[derive(Debug)]
@@ -23,6 +26,11 @@ impl<M: Chance> Claim<M> {
         Self::new(name, Form::Reaches(holds))
     }
 
+    /// The law that it judges; `None` for a witness.
+    pub const fn judges(&self) -> Option<&'static str> {
+        if let Form::Reaches(_) = self.form { None } else { Some(self.name) }
+    }
+
     /// The claim as stateright knows it; it knows those of single states only.
     pub(crate) fn property(&self) -> Option<Property<M>> {
         match self.form {
@@ -35,7 +43,7 @@ impl<M: Chance> Claim<M> {
 }
 
 /// A model that makes claims about itself.
-pub trait Claims: Chance {
+pub trait Claims: Tell {
     /// The name in reports.
     fn name(&self) -> &'static str;
 
@@ -50,16 +58,20 @@ pub struct Finding {
     pub model: &'static str,
     /// The claim.
     pub claim: &'static str,
+    /// Whether it is a witness: a state that must be reachable, so that no law holds in vain.
+    pub witness: bool,
     /// Distinct states of the model, all of them looked at.
     pub states: usize,
+    /// Transitions between them.
+    pub transitions: usize,
     /// How long it took to explore them.
     pub seconds: f64,
     /// Whether the claim is true.
     pub holds: bool,
-    /// What happens on the way to the broken law, or to the state that must be reachable.
-    pub path: Vec<String>,
-    /// What happens after that for ever, if that is what breaks the law.
-    pub cycle: Vec<String>,
+    /// What breaks the law, or how the state is reached.
+    pub story: Option<Story>,
+    /// What was computed beside the verdict.
+    pub numbers: Option<String>,
 }
 
 /// Checks every claim of a model in all its reachable states.
@@ -75,24 +87,23 @@ pub fn check<M: Claims>(model: &M, limit: Limit) -> Result<Vec<Finding>, Stopped
 fn judge<M: Claims>(model: &M, graph: &Graph<'_, M>, claim: &Claim<M>) -> Finding {
     let verdict = graph.judge(&claim.form);
     let holds = verdict.holds();
-    let (path, cycle) = match (verdict, &claim.form) {
-        (Verdict::Falsified(counterexample), _) => {
-            (actions(&counterexample.stem), counterexample.cycle.iter().map(|(_, action)| show(action)).collect())
-        }
+    let counterexample = match (verdict, &claim.form) {
+        (Verdict::Falsified(counterexample), _) => Some(counterexample),
         (Verdict::Holds, Form::Reaches(holds)) => {
-            let way = graph.find(*holds).and_then(|id| graph.path_to(id));
-            (way.as_ref().map(actions).unwrap_or_default(), Vec::new())
+            let stem = graph.find(*holds).and_then(|id| graph.path_to(id));
+            stem.map(|stem| Counterexample { stem, cycle: Vec::new(), component: 1 })
         }
-        (Verdict::Holds | Verdict::Unreached, _) => (Vec::new(), Vec::new()),
+        (Verdict::Holds | Verdict::Unreached, _) => None,
     };
-    let (states, seconds) = (graph.states(), graph.seconds());
-    Finding { model: model.name(), claim: claim.name, states, seconds, holds, path, cycle }
-}
-
-fn actions<M: Chance>(path: &Path<M>) -> Vec<String> {
-    path.steps.iter().map(|(_, action)| show(action)).collect()
-}
-
-fn show(action: &impl std::fmt::Debug) -> String {
-    format!("{action:?}")
+    Finding {
+        model: model.name(),
+        claim: claim.name,
+        witness: claim.judges().is_none(),
+        states: graph.states(),
+        transitions: graph.transitions(),
+        seconds: graph.seconds(),
+        holds,
+        story: counterexample.map(|counterexample| Story::of(model, &counterexample)),
+        numbers: None,
+    }
 }

@@ -1,6 +1,7 @@
 //! Worlds, properties and demonstrations of the relink state machines.
 
 pub mod bounds;
+pub mod catalogue;
 pub mod check;
 pub mod claim;
 pub mod columns;
@@ -9,4 +10,5 @@ pub mod diagram;
 pub mod fleet;
 pub mod pacing;
 pub mod proxy;
+pub mod reduce;
 pub mod worlds;

@@ -9,7 +9,8 @@ use relink_model::{
     check::Limit,
     claim::{self, Finding},
     pacing::{
-        WORDS, bug::Bug, classic, endpoint_set, law::Law, one_endpoint, short_memory, world::Promise, world::World,
+        WORDS, bug::Bug, classic, endpoint_set, law::Law, one_endpoint, seeded, short_memory, world::Promise,
+        world::World,
     },
 };
 
@@ -30,7 +31,7 @@ fn holds(world: Option<World>, states: usize) {
     let found = check(world);
     println!("{}: {} states, {:.1} s", found[0].model, found[0].states, found[0].seconds);
     if let Some(wrong) = found.iter().find(|finding| !finding.holds) {
-        panic!("{}\n{}\nfor ever:\n{}", wrong.claim, wrong.path.join("\n"), wrong.cycle.join("\n"));
+        panic!("{}\n{}", wrong.claim, wrong.story.as_ref().map(|story| story.text()).unwrap_or_default());
     }
     assert_eq!(found[0].states, states);
 }
@@ -115,30 +116,10 @@ fn an_endpoint_slower_than_the_deadlines_ceiling_is_no_good() {
 #[test]
 fn every_seeded_bug_breaks_its_law() {
     for bug in Bug::ALL {
-        let found = check(where_it_shows(bug));
+        let found = check(seeded(bug));
         let broken = broken(&found);
         assert!(broken.contains(&bug.breaks().name()), "{bug:?} breaks {broken:?}");
         println!("{bug:?}: {} states, breaks {broken:?}", found[0].states);
-    }
-}
-
-/// Some bugs need two places and two dials at once, or a long outage.
-fn where_it_shows(bug: Bug) -> Option<World> {
-    match bug {
-        Bug::HoldTheSet => endpoint_set(2, 1, Backoff::Relink, Some(bug)),
-        Bug::FixPatience => short_memory(Some(bug)),
-        Bug::DialPerIdleLink | Bug::IgnoreTheStale | Bug::HurryOnSuccess => {
-            let world = one_endpoint(2, 2, Some(bug))?;
-            Some(World { faults: &[Fault::Refused], renewal: false, retreat: false, promise: None, ..world })
-        }
-        Bug::TrustTheUnstable | Bug::LowerFloor | Bug::DrawFromZero | Bug::HurryOnRenewal => {
-            let world = one_endpoint(1, 1, Some(bug))?;
-            Some(World { faults: &[Fault::Refused], promise: None, ..world })
-        }
-        Bug::RestartClock | Bug::ForgetOverload | Bug::ForgetOnSuccess | Bug::ForgetEarly => {
-            one_endpoint(1, 1, Some(bug))
-        }
-        Bug::RetryFatal | Bug::DropTimer | Bug::Oversleep => one_endpoint(1, 1, Some(bug)),
     }
 }
 

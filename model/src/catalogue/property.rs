@@ -52,6 +52,14 @@ pub fn property(id: &str) -> Option<&'static Property> {
     PROPERTIES.iter().find(|property| property.id.eq_ignore_ascii_case(id))
 }
 
+/// The catalogue's name of a claim: the parts of S4 are judged apart.
+pub const fn catalogued(claim: &'static str) -> &'static str {
+    match claim.as_bytes() {
+        b"S4a" | b"S4b" | b"S4c" => "S4",
+        _ => claim,
+    }
+}
+
 /// All of them: safety, then liveness.
 pub const PROPERTIES: [Property; 27] = [
     Property {
@@ -204,12 +212,7 @@ pub const PROPERTIES: [Property; 27] = [
         plain: "nobody waits for ever",
         assumption: Assumption::LeasesReturn,
     },
-    Property {
-        id: "L5",
-        statement: "a drain ends",
-        plain: "close() returns",
-        assumption: Assumption::Timers,
-    },
+    Property { id: "L5", statement: "a drain ends", plain: "close() returns", assumption: Assumption::Timers },
     Property {
         id: "L6",
         statement: "a silent peer that a caller waits on is noticed within B3",

@@ -1,6 +1,7 @@
 //! The `relink` command: what a service's CI and its on-call engineer run by hand.
 
 mod bounds;
+mod check;
 mod classify;
 mod demo;
 mod diagram;
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Say what a policy allows at most: dials, lateness, silence, size of a fleet.
     Bounds(bounds::Args),
+    /// Hold a policy against every property: proved, or falsified with a counterexample.
+    Check(check::Args),
     /// Say what an error means to relink, and what relink does about it.
     Classify(classify::Args),
     /// Show a pool live through a scripted day of faults, and hold what it cost against the bounds.
@@ -50,6 +53,7 @@ enum Failed {
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Bounds(args) => bounds::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Classify(args) => classify::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Diagram(args) => diagram::run(&args),

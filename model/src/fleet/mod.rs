@@ -23,6 +23,7 @@ pub mod limit;
 pub mod process;
 pub mod server;
 pub mod table;
+mod tell;
 pub mod world;
 
 use std::fmt;

@@ -32,11 +32,12 @@
 pub mod bug;
 pub mod ghost;
 pub mod law;
+mod tell;
 pub mod world;
 
 use relink::{Backoff, Fault, Policy, Ratio, Span};
 
-use crate::worlds::reduced;
+use crate::{reduce, worlds::reduced};
 use bug::Bug;
 use law::Law;
 use world::{Promise, World};
@@ -132,6 +133,26 @@ pub fn short_memory(bug: Option<Bug>) -> Option<World> {
     Some(world)
 }
 
+/// The smallest world in which a bug shows: some need two places and two dials at once, a set, or a long outage.
+pub fn seeded(bug: Bug) -> Option<World> {
+    match bug {
+        Bug::HoldTheSet => endpoint_set(2, 1, Backoff::Relink, Some(bug)),
+        Bug::FixPatience => short_memory(Some(bug)),
+        Bug::DialPerIdleLink | Bug::IgnoreTheStale | Bug::HurryOnSuccess => {
+            let world = one_endpoint(2, 2, Some(bug))?;
+            Some(World { faults: &[Fault::Refused], renewal: false, retreat: false, promise: None, ..world })
+        }
+        Bug::TrustTheUnstable | Bug::LowerFloor | Bug::DrawFromZero | Bug::HurryOnRenewal => {
+            let world = one_endpoint(1, 1, Some(bug))?;
+            Some(World { faults: &[Fault::Refused], promise: None, ..world })
+        }
+        Bug::RestartClock | Bug::ForgetOverload | Bug::ForgetOnSuccess | Bug::ForgetEarly => {
+            one_endpoint(1, 1, Some(bug))
+        }
+        Bug::RetryFatal | Bug::DropTimer | Bug::Oversleep => one_endpoint(1, 1, Some(bug)),
+    }
+}
+
 /// A world of a policy; `None` if the policy breaks a rule, the bug's policy included.
 fn around(name: &'static str, policy: Policy, bug: Option<Bug>) -> Option<World> {
     let driven = bug.map_or_else(|| policy.clone(), |bug| bug.policy(&policy));
@@ -152,4 +173,13 @@ fn around(name: &'static str, policy: Policy, bug: Option<Bug>) -> Option<World>
         policy: policy.check().ok()?,
         driven: driven.check().ok()?,
     })
+}
+
+impl World {
+    /// The same world under a policy of a user's shape. Every law is judged, also of a backoff that promises less.
+    pub fn shaped(self, of: &Policy) -> Option<Self> {
+        let policy = reduce::shaped(of, &self.policy);
+        let driven = self.bug.map_or_else(|| policy.clone(), |bug| bug.policy(&policy));
+        Some(Self { policy: policy.check().ok()?, driven: driven.check().ok()?, ..self })
+    }
 }

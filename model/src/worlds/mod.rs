@@ -21,6 +21,7 @@
 pub mod bug;
 pub mod ghost;
 pub mod law;
+mod tell;
 pub mod world;
 
 use std::time::Instant;

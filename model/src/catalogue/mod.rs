@@ -1,0 +1,187 @@
+//! The catalogue: every property by its name, the worlds in which it is checked, and what was found.
+//!
+//! [`check`] takes a user's policy. Its own numbers are held against every rule first; the worlds of states then use a
+//! small policy of the same shape ([`crate::reduce`]), and whatever rests on the numbers themselves (the size of the fleet,
+//! the bounds) is computed from them as they are.
+
+mod page;
+pub mod property;
+pub mod report;
+pub mod scenes;
+pub mod story;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use relink::{Policy, policy::PolicyError};
+
+use crate::{
+    check::{Limit, Stopped},
+    claim::Finding,
+    reduce,
+};
+use property::{PROPERTIES, Property, catalogued, property};
+use report::{Level, Report, Row, Seeded, Verdict};
+use scenes::Scene;
+
+/// What to check.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How much.
+    pub level: Level,
+    /// Whether every seeded bug is put in as well.
+    pub seeded: bool,
+    /// Only these properties; all of them if empty.
+    pub only: Vec<&'static str>,
+    /// How much memory each world may take.
+    pub limit: Limit,
+    /// How many worlds are explored at once.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        Self { level: Level::Quick, seeded: false, only: Vec::new(), limit: Limit::default(), threads }
+    }
+}
+
+/// How far a check is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Worlds in all, those with a seeded bug included.
+    pub worlds: usize,
+    /// Worlds that are done.
+    pub done: usize,
+    /// The world that is begun.
+    pub world: String,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The policy breaks a rule: nothing is explored.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A world did not fit into its memory: nothing is known of it.
+    #[error("{world}: {stopped}")]
+    Stopped {
+        /// The world.
+        world: String,
+        /// Where it stopped.
+        stopped: Stopped,
+    },
+}
+
+/// Checks a policy against every property.
+///
+/// # Errors
+/// When the policy breaks a rule, and when a world does not fit into its limit of memory.
+pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, Error> {
+    policy.clone().check()?;
+    let wanted = |id: &str| options.only.is_empty() || options.only.contains(&id);
+    let mut scenes = scenes::of(policy, options.level);
+    scenes.retain(|scene| match scene.seed {
+        Some(ref seed) => options.seeded && wanted(seed.caught_by),
+        None => scene.judges.iter().any(|id| wanted(id)),
+    });
+    let findings = explore(&scenes, options, progress)?;
+    let mut rows: Vec<Row> = Vec::new();
+    for (scene, found) in scenes.iter().zip(&findings) {
+        match &scene.seed {
+            None => rows.extend(judged(scene, found).into_iter().filter(|row| wanted(&row.id))),
+            Some(seed) => {
+                let mut caught: Vec<String> =
+                    found.iter().filter(|one| !one.holds).map(|one| catalogued(one.claim).to_owned()).collect();
+                caught.dedup();
+                let here = |row: &Row| row.id == seed.caught_by && row.world == scene.world;
+                let place = rows.iter().position(here).or_else(|| rows.iter().position(|row| row.id == seed.caught_by));
+                if let Some(row) = place.and_then(|place| rows.get_mut(place)) {
+                    row.seeded.push(Seeded { bug: seed.bug.clone(), caught_by: caught });
+                }
+            }
+        }
+    }
+    for known in PROPERTIES.iter().filter(|known| wanted(known.id)) {
+        if rows.iter().all(|row| row.id != known.id) {
+            let reason = Some("no world judges it at this level".to_owned());
+            rows.push(Row { reason, ..Row::of(known, "-") });
+        }
+    }
+    let place = |row: &Row| PROPERTIES.iter().position(|known| known.id == row.id);
+    rows.sort_by_key(place);
+    Ok(Report::new(policy.clone(), options.level, rows, not_proved(policy)))
+}
+
+/// Explores every scene, each by one thread, the largest of their kind as they come.
+fn explore(
+    scenes: &[Scene],
+    options: &Options,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Vec<Finding>>, Error> {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let found = Mutex::new(BTreeMap::new());
+    let work = || {
+        while let Some((place, scene)) = scenes.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed)) {
+            let world = scene.name();
+            progress(Progress { worlds: scenes.len(), done: done.load(Ordering::Relaxed), world });
+            let result = (scene.explore)(options.limit);
+            done.fetch_add(1, Ordering::Relaxed);
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert(place, result);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            scope.spawn(work);
+        }
+    });
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let named = scenes.iter().zip(found.into_values());
+    named.map(|(scene, result)| result.map_err(|stopped| Error::Stopped { world: scene.name(), stopped })).collect()
+}
+
+/// A row for each property that a world judges.
+fn judged(scene: &Scene, found: &[Finding]) -> Vec<Row> {
+    // Beside its witnesses a world may have conditions of its own, without which its verdicts would say nothing.
+    let condition = |one: &&Finding| one.witness || property(catalogued(one.claim)).is_none();
+    let unreached: Vec<&str> = found.iter().filter(condition).filter(|one| !one.holds).map(|one| one.claim).collect();
+    let row = |known: &'static Property| -> Option<Row> {
+        let of_it: Vec<&Finding> =
+            found.iter().filter(|one| !one.witness && catalogued(one.claim) == known.id).collect();
+        let first = of_it.first()?;
+        let broken = of_it.iter().find(|one| !one.holds);
+        let vain = (!unreached.is_empty()).then(|| format!("holds in vain: {}", unreached.join(", ")));
+        Some(Row {
+            states: first.states,
+            transitions: first.transitions,
+            seconds: first.seconds,
+            verdict: if broken.is_some() { Verdict::Falsified } else { Verdict::Holds },
+            reason: vain.or_else(|| first.numbers.clone()),
+            witness: unreached.is_empty(),
+            story: broken.and_then(|one| one.story.clone()),
+            ..Row::of(known, &scene.world)
+        })
+    };
+    scene.judges.iter().filter_map(|id| property(id)).filter_map(row).collect()
+}
+
+/// What the verdicts do not say.
+fn not_proved(policy: &Policy) -> Vec<String> {
+    let mut lines = reduce::told(policy);
+    lines.extend(
+        [
+            "the adapter, the parsers of the protocol and the driver's client are tested, not proved",
+            "more than two places, three endpoints or six processes; lifetimes and idle retirement",
+            "probabilities: almost surely says nothing of how soon, and the expected times are those of the small policy",
+            "that a kernel, a clock or a runtime keeps its promises: a due timeout is assumed to be delivered",
+        ]
+        .map(str::to_owned),
+    );
+    lines
+}

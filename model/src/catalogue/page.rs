@@ -1,0 +1,114 @@
+//! A report as files: a page in Markdown with sequence diagrams, and JUnit for a CI server.
+
+use std::fmt::Write as _;
+
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+
+use super::report::{Level, Overall, Report, Row, Verdict};
+use crate::reduce;
+
+impl Report {
+    /// The page and what belongs to it, as names and contents.
+    pub fn files(&self) -> Vec<(String, String)> {
+        vec![("REPORT.md".to_owned(), self.page())]
+    }
+
+    /// One page in Markdown.
+    pub fn page(&self) -> String {
+        let verdict = word(self.verdict);
+        let (level, asked) = match self.level {
+            Level::Quick => ("quick", ""),
+            Level::Full => ("full", " --level full"),
+        };
+        let mut page = format!(
+            "# What is proved of this policy\n\nVerdict: **{verdict}**, at level {level}. Made by `relink check{asked}{} --report DIR`.\n\n",
+            if self.properties.iter().any(|row| !row.seeded.is_empty()) { " --seeded" } else { "" }
+        );
+        for line in reduce::told(&self.policy) {
+            // Writing to a String does not fail.
+            let _ = writeln!(page, "- {line}");
+        }
+        page.push_str(
+            "\n| id | in plain words | assumes | world | states | transitions | seeded bugs caught | verdict |\n",
+        );
+        page.push_str("|---|---|---|---|---:|---:|---|---|\n");
+        for row in &self.properties {
+            let bugs: Vec<_> = row.seeded.iter().map(|seeded| seeded.bug.as_str()).collect();
+            let Row { id, plain, assumption, world, states, transitions, .. } = row;
+            let _ = writeln!(
+                page,
+                "| {id} | {plain} | {assumption} | {world} | {states} | {transitions} | {} | {} |",
+                bugs.join(", "),
+                found(row)
+            );
+        }
+        page.push_str("\n## The wordings\n\n");
+        let mut last = "";
+        for row in self.properties.iter().filter(|row| std::mem::replace(&mut last, row.id.as_str()) != row.id) {
+            let _ = writeln!(page, "- **{}**: {}", row.id, row.statement);
+        }
+        for row in self.properties.iter().filter(|row| row.verdict != Verdict::Holds) {
+            let _ = writeln!(page, "\n## {} {} in {}\n\n{}\n", row.id, found(row), row.world, row.statement);
+            if let Some(reason) = &row.reason {
+                let _ = writeln!(page, "{reason}\n");
+            }
+            if let Some(story) = &row.story {
+                let _ = writeln!(page, "```text\n{}```\n\n```mermaid\n{}```", story.text(), story.mermaid());
+            }
+        }
+        page.push_str("\n## What is not proved\n\n");
+        for line in &self.not_proved {
+            let _ = writeln!(page, "- {line}");
+        }
+        page
+    }
+
+    /// JUnit XML: a test case for each property and world.
+    ///
+    /// # Errors
+    /// As the writer of XML.
+    pub fn junit(&self) -> Result<String, quick_junit::SerializeError> {
+        let mut suite = TestSuite::new("relink check");
+        for row in &self.properties {
+            let status = match row.verdict {
+                Verdict::Holds if row.witness && row.escaped().next().is_none() => TestCaseStatus::success(),
+                Verdict::Holds | Verdict::Falsified => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(found(row));
+                    status.set_description(row.story.as_ref().map(|story| story.text()).unwrap_or_default());
+                    status
+                }
+                Verdict::Open => {
+                    let mut status = TestCaseStatus::skipped();
+                    status.set_message(row.reason.clone().unwrap_or_default());
+                    status
+                }
+            };
+            let mut case = TestCase::new(format!("{} in {}: {}", row.id, row.world, row.plain), status);
+            case.set_classname(&row.id);
+            case.set_time(std::time::Duration::from_secs_f64(row.seconds));
+            suite.add_test_case(case);
+        }
+        let mut report = quick_junit::Report::new("relink");
+        report.add_test_suite(suite);
+        report.to_string()
+    }
+}
+
+const fn word(verdict: Overall) -> &'static str {
+    match verdict {
+        Overall::Holds => "holds",
+        Overall::Falsified => "falsified",
+        Overall::Undecided => "undecided",
+    }
+}
+
+fn found(row: &Row) -> String {
+    match row.verdict {
+        Verdict::Holds if !row.witness => "holds in vain".to_owned(),
+        Verdict::Holds if row.escaped().next().is_some() => "a seeded bug escaped".to_owned(),
+        Verdict::Holds => "holds".to_owned(),
+        Verdict::Falsified => "falsified".to_owned(),
+        Verdict::Open => "open".to_owned(),
+    }
+}

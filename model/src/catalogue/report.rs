@@ -1,0 +1,232 @@
+//! What a check found: rows for programs, a table for people, a page for the file cabinet.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use relink::Policy;
+use serde::Serialize;
+
+use super::{property::Property, story::Story};
+use crate::columns::{Cell, aligned};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
+const HEAD: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// What is known of one property in one world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// True of every reachable state or run.
+    Holds,
+    /// False, and there is a run that shows it.
+    Falsified,
+    /// Not decided; never counted as holding.
+    Open,
+}
+
+/// What is known of all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overall {
+    /// Every property holds in every world, and every seeded bug was caught by its own.
+    Holds,
+    /// Some property is false, or a seeded bug escaped.
+    Falsified,
+    /// Nothing is known to be false, and something is open.
+    Undecided,
+}
+
+/// How much is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Within a minute on two cores.
+    Quick,
+    /// Larger worlds too, within half an hour.
+    Full,
+}
+
+/// A mistake that was put in on purpose, and who noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Seeded {
+    /// The mistake.
+    pub bug: String,
+    /// The properties that were found false with it.
+    pub caught_by: Vec<String>,
+}
+
+/// One property in one world.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub id: String,
+    /// Its wording.
+    pub statement: String,
+    /// What it means.
+    pub plain: String,
+    /// What it rests on.
+    pub assumption: String,
+    /// Where it was checked.
+    pub world: String,
+    /// Distinct states of the world, every one of them looked at.
+    pub states: usize,
+    /// Transitions between them.
+    pub transitions: usize,
+    /// The seconds that the world took, exploring and judging.
+    pub seconds: f64,
+    /// What was found.
+    pub verdict: Verdict,
+    /// Why it is open, or what its numbers are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether every state that the world must reach was reached, so that nothing holds in vain.
+    pub witness: bool,
+    /// Mistakes put in on purpose; empty if that was not asked for.
+    pub seeded: Vec<Seeded>,
+    /// A run that breaks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub story: Option<Story>,
+}
+
+/// Everything that a check found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Over all.
+    pub verdict: Overall,
+    /// The policy as the user wrote it.
+    pub policy: Policy,
+    /// How much was checked.
+    pub level: Level,
+    /// In the order of the catalogue.
+    pub properties: Vec<Row>,
+    /// What these verdicts do not say.
+    pub not_proved: Vec<String>,
+}
+
+impl Row {
+    /// A row of a property, with nothing found yet.
+    pub(super) fn of(property: &Property, world: &str) -> Self {
+        Self {
+            id: property.id.to_owned(),
+            statement: property.statement.to_owned(),
+            plain: property.plain.to_owned(),
+            assumption: property.assumption.text().to_owned(),
+            world: world.to_owned(),
+            states: 0,
+            transitions: 0,
+            seconds: 0.0,
+            verdict: Verdict::Open,
+            reason: None,
+            witness: false,
+            seeded: Vec::new(),
+            story: None,
+        }
+    }
+
+    /// The bugs that this property was to catch and did not.
+    pub fn escaped(&self) -> impl Iterator<Item = &Seeded> {
+        self.seeded.iter().filter(|seeded| !seeded.caught_by.contains(&self.id))
+    }
+}
+
+impl Report {
+    /// A report with its verdict. One without rows has shown nothing.
+    pub(super) fn new(policy: Policy, level: Level, properties: Vec<Row>, not_proved: Vec<String>) -> Self {
+        let falsified = |row: &Row| row.verdict == Verdict::Falsified || row.escaped().next().is_some();
+        let open = |row: &Row| row.verdict == Verdict::Open || !row.witness;
+        let verdict = if properties.iter().any(falsified) {
+            Overall::Falsified
+        } else if properties.is_empty() || properties.iter().any(open) {
+            Overall::Undecided
+        } else {
+            Overall::Holds
+        };
+        Self { verdict, policy, level, properties, not_proved }
+    }
+
+    /// As one line of JSON.
+    ///
+    /// # Errors
+    /// As `serde_json`; there is no value here that it refuses.
+    pub fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    /// As aligned lines with colours: the table, the counterexamples, what is not proved, the verdict.
+    pub fn text(&self) -> String {
+        let mut text = self.table();
+        for row in self.properties.iter().filter(|row| row.verdict != Verdict::Holds || row.escaped().next().is_some())
+        {
+            text.push_str(&told(row));
+        }
+        let _ = writeln!(text, "\n{HEAD}not proved{HEAD:#}");
+        for line in &self.not_proved {
+            let _ = writeln!(text, "  {line}");
+        }
+        let (word, style) = match self.verdict {
+            Overall::Holds => ("holds", GOOD),
+            Overall::Falsified => ("falsified", BAD),
+            Overall::Undecided => ("undecided", DOUBT),
+        };
+        let count = |verdict| self.properties.iter().filter(|row| row.verdict == verdict).count();
+        let _ = write!(text, "\n{style}{word}{style:#}: {} hold", count(Verdict::Holds));
+        let _ = write!(text, ", {} falsified, {} open", count(Verdict::Falsified), count(Verdict::Open));
+        let seeded = self.properties.iter().map(|row| row.seeded.len()).sum::<usize>();
+        let escaped = self.properties.iter().map(|row| row.escaped().count()).sum::<usize>();
+        let _ = match (seeded, escaped) {
+            (0, _) => writeln!(text),
+            (_, 0) => writeln!(text, "; all {seeded} seeded bugs caught"),
+            (_, _) => writeln!(text, "; {BAD}{escaped} of {seeded} seeded bugs escaped{BAD:#}"),
+        };
+        text
+    }
+
+    fn table(&self) -> String {
+        let heads = ["id", "in plain words", "assumes", "world", "states", "s", "seeded", "verdict"];
+        let mut lines: Vec<Vec<Cell>> = vec![heads.iter().map(|head| Cell::new(*head, HEAD)).collect()];
+        for row in &self.properties {
+            let (word, style) = match row.verdict {
+                Verdict::Holds if row.witness => ("holds", GOOD),
+                Verdict::Holds => ("in vain", DOUBT),
+                Verdict::Falsified => ("falsified", BAD),
+                Verdict::Open => ("open", DOUBT),
+            };
+            let caught = row.seeded.len() - row.escaped().count();
+            let seeded = if row.seeded.is_empty() { "-".to_owned() } else { format!("{caught}/{}", row.seeded.len()) };
+            lines.push(vec![
+                Cell::new(&row.id, HEAD),
+                Cell::plain(&row.plain),
+                Cell::new(&row.assumption, FAINT),
+                Cell::plain(&row.world),
+                Cell::plain(row.states.to_string()),
+                Cell::plain(format!("{:.1}", row.seconds)),
+                Cell::plain(seeded),
+                Cell::new(word, style),
+            ]);
+        }
+        aligned(&lines, &[0, 1, 2, 3, 7])
+    }
+}
+
+/// Why a row is not what it should be.
+fn told(row: &Row) -> String {
+    let (word, style) = match row.verdict {
+        Verdict::Falsified => ("falsified", BAD),
+        Verdict::Holds | Verdict::Open => ("open", DOUBT),
+    };
+    let mut text = format!("\n{HEAD}{}{HEAD:#} {style}{word}{style:#} in {}: {}\n", row.id, row.world, row.statement);
+    // Writing to a String does not fail.
+    if let Some(reason) = &row.reason {
+        let _ = writeln!(text, "  {reason}");
+    }
+    if let Some(story) = &row.story {
+        text.push_str(&story.text());
+    }
+    for seeded in row.escaped() {
+        let _ = writeln!(text, "  {BAD}escaped{BAD:#}: with the bug '{}' this property still holds", seeded.bug);
+    }
+    text
+}

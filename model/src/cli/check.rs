@@ -1,0 +1,125 @@
+//! `relink check`: a policy against every property, with a verdict, a counterexample and a report.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::ValueHint;
+use indicatif::{ProgressBar, ProgressStyle};
+use relink::Policy;
+use relink_model::catalogue::{
+    self, Options,
+    property::{PROPERTIES, property},
+    report::{Level, Overall, Report},
+};
+
+use crate::{Failed, say};
+
+/// Without --policy: the default policy.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 everything holds, 1 something is falsified or a seeded bug escaped, 2 bad usage or policy, \
+3 undecided or could not run.")]
+pub(crate) struct Args {
+    /// The policy file to check
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    policy: Option<PathBuf>,
+    /// How much to check: quick is done within a minute, full within half an hour
+    #[arg(long, value_enum, default_value_t = Depth::Quick)]
+    level: Depth,
+    /// Only these properties, such as S1,L2
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = id)]
+    only: Vec<&'static str>,
+    /// Put every seeded bug in as well: each has to be caught by its property's name
+    #[arg(long)]
+    seeded: bool,
+    /// One JSON object on standard output, and nothing else there
+    #[arg(long)]
+    json: bool,
+    /// Write a JUnit file, one test case for each property and world
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    junit: Option<PathBuf>,
+    /// Write REPORT.md into this folder, and with it a file for each counterexample
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    report: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Depth {
+    Quick,
+    Full,
+}
+
+fn id(text: &str) -> Result<&'static str, String> {
+    property(text).map(|property| property.id).ok_or_else(|| {
+        let all: Vec<_> = PROPERTIES.iter().map(|property| property.id).collect();
+        format!("there is no such property: choose from {}", all.join(", "))
+    })
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failed> {
+    let policy = match &args.policy {
+        Some(file) => Policy::from_file(file).map_err(|error| Failed::Usage(error.to_string()))?,
+        None => Policy::default(),
+    };
+    let level = match args.level {
+        Depth::Quick => Level::Quick,
+        Depth::Full => Level::Full,
+    };
+    let options = Options { level, seeded: args.seeded, only: args.only.clone(), ..Options::default() };
+    let bar = bar();
+    let report = catalogue::check(&policy, &options, &|progress| {
+        bar.set_length(progress.worlds as u64);
+        bar.set_position(progress.done as u64);
+        bar.set_message(progress.world);
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(|error| match error {
+        catalogue::Error::Policy(error) => Failed::Usage(error.to_string()),
+        catalogue::Error::Stopped { .. } => Failed::Environment(error.to_string()),
+    })?;
+    if let Some(file) = &args.junit {
+        write(file, &report.junit().map_err(|error| Failed::Environment(format!("cannot write junit: {error}")))?)?;
+    }
+    if let Some(folder) = &args.report {
+        for (name, text) in report.files() {
+            write(&folder.join(name), &text)?;
+        }
+    }
+    if args.json {
+        let json = report.json().map_err(|error| Failed::Environment(format!("cannot write json: {error}")))?;
+        say(&format!("{json}\n"))?;
+    } else {
+        say(&report.text())?;
+    }
+    ended(&report)
+}
+
+fn ended(report: &Report) -> Result<(), Failed> {
+    match report.verdict {
+        Overall::Holds => Ok(()),
+        Overall::Falsified => {
+            Err(Failed::Broke("a property is falsified or a seeded bug escaped; see above".to_owned()))
+        }
+        Overall::Undecided => Err(Failed::Environment("undecided: a property is open; see above".to_owned())),
+    }
+}
+
+/// On a terminal; elsewhere it is silent.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} worlds  {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failed> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let made = folder.map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::write(file, text))
+        .map_err(|error| Failed::Environment(format!("cannot write {}: {error}", file.display())))
+}
