@@ -211,11 +211,25 @@ impl Held {
     }
 }
 
+/// A state in the index. Half of its hash stays with it, so that the index grows without hashing any state again.
+#[derive(Clone, Copy)]
+struct Entry {
+    id: u32,
+    half: u32,
+}
+
+impl Entry {
+    /// What stands for the hash of the state.
+    fn hash(&self) -> u64 {
+        u64::from(self.half) << 32 | u64::from(self.half)
+    }
+}
+
 /// An exploration under way.
 struct Search<'m, M: Chance> {
     model: &'m M,
     hasher: DefaultHashBuilder,
-    ids: HashTable<u32>,
+    index: HashTable<Entry>,
     states: Table<M::State>,
     parent: Table<u32>,
     off: Table<u32>,
@@ -229,7 +243,7 @@ impl<'m, M: Chance> Search<'m, M> {
         Self {
             model,
             hasher: DefaultHashBuilder::default(),
-            ids: HashTable::new(),
+            index: HashTable::new(),
             states: Table(Vec::new()),
             parent: Table(Vec::new()),
             off: Table(Vec::new()),
@@ -266,14 +280,15 @@ impl<'m, M: Chance> Search<'m, M> {
 
     /// The number of a state, a new one if it was never seen.
     fn intern(&mut self, state: M::State, parent: u32) -> Result<u32, Stopped> {
-        let hash = self.hasher.hash_one(&state);
-        if let Some(id) = self.ids.find(hash, |id| self.states[*id] == state) {
-            return Ok(*id);
+        let half = u32::try_from(self.hasher.hash_one(&state) >> 32).unwrap_or_default();
+        let hash = Entry { id: NONE, half }.hash();
+        if let Some(known) = self.index.find(hash, |entry| entry.half == half && self.states[entry.id] == state) {
+            return Ok(known.id);
         }
         let states = self.states.0.len();
         let id = u32::try_from(states).ok().filter(|id| *id != NONE).ok_or(Stopped::Numbers { states })?;
         self.make_room(&state)?;
-        self.ids.insert_unique(hash, id, |id| self.hasher.hash_one(&self.states[*id]));
+        self.index.insert_unique(hash, Entry { id, half }, Entry::hash);
         self.states.0.push(state);
         self.parent.0.push(parent);
         Ok(id)
@@ -284,12 +299,12 @@ impl<'m, M: Chance> Search<'m, M> {
         self.held.take(self.model.owned_bytes(state), states)?;
         self.held.grow(&mut self.states.0, states)?;
         self.held.grow(&mut self.parent.0, states)?;
-        if self.ids.len() == self.ids.capacity() {
+        if self.index.len() == self.index.capacity() {
             // A hash table doubles, and holds both for a moment.
-            let old = self.ids.allocation_size();
+            let old = self.index.allocation_size();
             self.held.take(2 * old, states)?;
-            self.ids.reserve(1, |id| self.hasher.hash_one(&self.states[*id]));
-            self.held.bytes = self.held.bytes + self.ids.allocation_size() - 3 * old;
+            self.index.reserve(1, Entry::hash);
+            self.held.bytes = self.held.bytes + self.index.allocation_size() - 3 * old;
         }
         Ok(())
     }
