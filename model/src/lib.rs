@@ -7,6 +7,7 @@ pub mod claim;
 pub mod columns;
 pub mod demo;
 pub mod diagram;
+pub mod export;
 pub mod fleet;
 pub mod pacing;
 pub mod proxy;
