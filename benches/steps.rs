@@ -49,12 +49,11 @@ fn lend_or_return(now: u64) -> link::Event {
     if now.is_multiple_of(2) { Returned { lease, work: Work::AtRest } } else { Lent { lease } }
 }
 
-/// Each dial that starts is refused before the next.
-fn answer(command: Option<pacer::Command>) -> pacer::Event {
-    match command {
-        Some(pacer::Command::Dial { dial, .. }) => Failed { dial, fault: Fault::Refused },
-        None => Requested { endpoint: 0 },
-    }
+/// Each dial is refused before the next; what is asked or answered does not wait for the step before, as
+/// in a pool it does not.
+fn request_or_failure(step: u64) -> pacer::Event {
+    let dial = DialId::new(step / 2, 0);
+    if step.is_multiple_of(2) { Requested { endpoint: 0 } } else { Failed { dial, fault: Fault::Refused } }
 }
 
 fn steps(c: &mut Criterion) {
@@ -86,29 +85,29 @@ fn steps(c: &mut Criterion) {
             command
         });
     });
+    // A minute passes with each step: longer than any wait, so each request starts a dial.
+    let at = |step: u64| Time::from_millis(step * 60_000);
     group.bench_function("pacer: request or failure, one endpoint, in place", |b| {
         let mut pacer = Pacer::new(1);
-        let (mut now, mut state) = (0_u64, 1_u64);
-        let mut event = Requested { endpoint: 0 };
+        let (mut step, mut dials, mut state) = (0, 0, 1);
         b.iter(|| {
-            now += 60_000;
-            let command = black_box(&mut pacer).apply(&policy, Time::from_millis(now), event, word(&mut state));
-            event = answer(command);
-            command
+            let command = black_box(&mut pacer).apply(&policy, at(step), request_or_failure(step), word(&mut state));
+            step += 1;
+            dials += u64::from(command.is_some());
         });
+        assert_eq!(dials, step.div_ceil(2), "every request starts a dial");
     });
     group.bench_function("pacer: request or failure, one endpoint, by value", |b| {
         let mut pacer = Pacer::new(1);
-        let (mut now, mut state) = (0_u64, 1_u64);
-        let mut event = Requested { endpoint: 0 };
+        let (mut step, mut dials, mut state) = (0, 0, 1);
         b.iter(|| {
-            now += 60_000;
             let place = black_box(&mut pacer);
-            let (next, command) = place.step(&policy, Time::from_millis(now), event, word(&mut state));
+            let (next, command) = place.step(&policy, at(step), request_or_failure(step), word(&mut state));
             *place = next;
-            event = answer(command);
-            command
+            step += 1;
+            dials += u64::from(command.is_some());
         });
+        assert_eq!(dials, step.div_ceil(2), "every request starts a dial");
     });
     group.bench_function("pool: ask or return, 16 places, one session", |b| {
         let mut ageless = Policy::default();

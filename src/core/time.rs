@@ -86,6 +86,14 @@ impl Span {
     pub const fn as_millis(self) -> u64 {
         self.0
     }
+
+    /// One of the whole milliseconds of `[0, self]`, each as likely, by one random word.
+    #[inline]
+    pub(crate) fn draw(self, chance: u64) -> Self {
+        // ⌊chance·(ms + 1) / 2⁶⁴⌋, and of 2⁶⁴ milliseconds that is `chance`.
+        let choices = self.0.checked_add(1);
+        Self(choices.map_or(chance, |choices| ((u128::from(chance) * u128::from(choices)) >> 64) as u64))
+    }
 }
 
 impl From<Span> for core::time::Duration {

@@ -41,10 +41,17 @@ fn chances() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), any::<u64>(), Just(u64::MAX)]
 }
 
+/// Around the ends of 32 and of 64 bits, where the arithmetic could take another way.
+fn spans() -> impl Strategy<Value = Span> {
+    const WORD: u64 = u32::MAX as u64;
+    prop_oneof![0_u64..3, 0_u64..10_000, 0..=WORD, WORD - 2..=WORD + 2, any::<u64>(), u64::MAX - 2..=u64::MAX]
+        .prop_map(Span::from_millis)
+}
+
 /// `⌈share·span⌉`, computed another way than the policy does.
 fn ceil(share: Ratio, span: Span) -> u64 {
     let exact = u128::from(share.as_millionths()) * u128::from(span.as_millis());
-    u64::try_from(exact / 1_000_000 + u128::from(exact % 1_000_000 != 0)).unwrap()
+    u64::try_from(exact / 1_000_000 + u128::from(exact % 1_000_000 != 0)).unwrap_or(u64::MAX)
 }
 
 proptest! {
@@ -52,6 +59,21 @@ proptest! {
     fn a_wait_lies_within_its_shares_of_the_window(p in passing(), window in 0_u64..=3_000_000_000, chance in chances()) {
         let wait = p.jitter(ms(window), chance).as_millis();
         prop_assert!(ceil(p.jitter_lo, ms(window)) <= wait && wait <= ceil(p.jitter_hi, ms(window)));
+    }
+
+    #[test]
+    fn a_share_of_any_span_is_exact_rounded_up_and_ends_at_forever(
+        millionths in prop_oneof![0..3_u32, 0..=2_000_000_u32, any::<u32>(), Just(u32::MAX)], span in spans(),
+    ) {
+        let share = Ratio::from_millionths(millionths);
+        prop_assert_eq!(share.of(span).as_millis(), ceil(share, span));
+    }
+
+    #[test]
+    fn a_wait_is_the_whole_millisecond_that_chance_names(p in passing(), window in spans(), chance in chances()) {
+        let (least, most) = (ceil(p.jitter_lo, window), ceil(p.jitter_hi, window));
+        let drawn = (u128::from(chance) * (u128::from(most - least) + 1)) >> 64;
+        prop_assert_eq!(u128::from(p.jitter(window, chance).as_millis()), u128::from(least) + drawn);
     }
 
     #[test]
@@ -138,6 +160,11 @@ fn no_window_however_long_overflows() {
     let p = with(|p| (p.jitter_lo, p.jitter_hi) = (ratio("0.000001"), ratio("10"))).check().unwrap();
     assert_eq!(p.jitter(Span::FOREVER, u64::MAX), Span::FOREVER);
     assert_eq!(p.jitter(Span::ZERO, u64::MAX), Span::ZERO);
+    // A classic policy may have no least share; then there are 2⁶⁴ milliseconds to draw from.
+    let p = with(|p| (p.backoff, p.jitter_lo, p.jitter_hi) = (Backoff::Grpc, ratio("0"), ratio("1"))).check().unwrap();
+    for chance in [0, 1, u64::MAX / 2, u64::MAX] {
+        assert_eq!(p.jitter(Span::FOREVER, chance), ms(chance));
+    }
 }
 
 #[test]

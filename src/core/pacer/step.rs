@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Command, DialId, Event, Pacer, Window,
-    wait::{failure_wait, fault_answered, lesson, spread_over},
+    wait::{failure_wait, fault_answered, lesson},
 };
 use crate::core::{
     fault::Fault,
@@ -46,25 +46,32 @@ impl Pacer {
     }
 
     /// [`Pacer::at`] in place. Returns the time as the pacer sees it: never earlier than before.
+    #[inline]
     pub(crate) fn advance(&mut self, now: Time) -> Time {
         self.now = self.now.max(now);
         if self.settle_at <= self.now {
-            self.lost_at = Time::NEVER;
-            self.settle_at = Time::NEVER;
-            self.dials = 0;
-            for window in &mut self.windows {
-                window.over = Span::ZERO;
-                window.rung = Span::ZERO;
-                // Where the last answer was a fault, patience has not yet been shown to be enough.
-                if window.last != Answer::Fault {
-                    window.doublings = 0;
-                }
-                window.seen = false;
-                window.flapped = false;
-                window.last = if window.online > 0 { Answer::Session } else { Answer::None };
-            }
+            self.forget();
         }
         self.now
+    }
+
+    /// The outage is over, and all that it taught.
+    #[cold]
+    fn forget(&mut self) {
+        self.lost_at = Time::NEVER;
+        self.settle_at = Time::NEVER;
+        self.dials = 0;
+        for window in &mut self.windows {
+            window.over = Span::ZERO;
+            window.rung = Span::ZERO;
+            // Where the last answer was a fault, patience has not yet been shown to be enough.
+            if window.last != Answer::Fault {
+                window.doublings = 0;
+            }
+            window.seen = false;
+            window.flapped = false;
+            window.last = if window.online > 0 { Answer::Session } else { Answer::None };
+        }
     }
 
     fn requested(&mut self, policy: &Checked, endpoint: u8, chance: u64) -> Option<Command> {
@@ -121,11 +128,12 @@ impl Pacer {
         window.in_flight = window.in_flight.saturating_sub(1);
         let fresh = dial.serial() >= window.cut;
         // A dial started before the last failure teaches nothing new, and waits as long as that one.
-        let mut down = policy.down_window(age);
-        if fresh {
+        let down = if fresh {
             window.cut = next;
-            down = lesson(policy, window, fault, age);
-        }
+            lesson(policy, window, fault, age)
+        } else {
+            policy.down_window(age)
+        };
         fault_answered(policy, window, now, down, chance);
         if dial.serial() >= renewed {
             match fault {
@@ -183,7 +191,7 @@ impl Pacer {
         // of an outage, spread so that a crash seen by many processes is not as many dials at one instant.
         let healthy = window.online > 0 && window.last == Answer::Session;
         let spread = if healthy { policy.replace_jitter } else { policy.w0 };
-        window.not_before = window.not_before.max(now + spread_over(spread, chance));
+        window.not_before = window.not_before.max(now + spread.draw(chance));
         if self.online() == 0 {
             self.settle_at = Time::NEVER;
         } else if self.settle_at == Time::NEVER {

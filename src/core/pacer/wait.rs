@@ -73,6 +73,7 @@ pub(super) fn lesson(policy: &Checked, window: &mut Window, fault: Fault, age: S
 }
 
 /// A failed dial or an unstable loss: one dial at a time again, and not before the wait is over.
+#[inline]
 pub(super) fn fault_answered(policy: &Checked, window: &mut Window, now: Time, down: Span, chance: u64) {
     window.last = Answer::Fault;
     window.allowed = 1;
@@ -81,6 +82,7 @@ pub(super) fn fault_answered(policy: &Checked, window: &mut Window, now: Time, d
 }
 
 /// The wait after a failure. relink's own never goes below `lo·w0`, whatever was learnt.
+#[inline(always)] // The call would cost as much as relink's own wait.
 pub(super) fn failure_wait(policy: &Checked, window: &mut Window, down: Span, chance: u64) -> Span {
     let rung = window.rung;
     let climb = |base: Span, cap: Span| if rung == Span::ZERO { base } else { rung * 2 }.min(cap);
@@ -93,17 +95,17 @@ pub(super) fn failure_wait(policy: &Checked, window: &mut Window, down: Span, ch
         }
         Backoff::FullJitter { base, cap } => {
             window.rung = climb(base, cap);
-            spread_over(window.rung, chance)
+            window.rung.draw(chance)
         }
         Backoff::EqualJitter { base, cap } => {
             window.rung = climb(base, cap);
             let half = Span::from_millis(window.rung.as_millis() / 2);
-            half + spread_over(window.rung - half, chance)
+            half + (window.rung - half).draw(chance)
         }
         Backoff::DecorrelatedJitter { base, cap } => {
             // The jitter ends at the cap instead of being cut by it: two processes differ there too.
             let most = (rung.max(base) * 3).min(cap);
-            window.rung = base + spread_over(most - base, chance);
+            window.rung = base + (most - base).draw(chance);
             window.rung
         }
         Backoff::Grpc => {
@@ -111,13 +113,7 @@ pub(super) fn failure_wait(policy: &Checked, window: &mut Window, down: Span, ch
             let grown = Span::from_millis(rung.as_millis().saturating_mul(8).div_ceil(5));
             window.rung = grown.max(Span::from_secs(1)).min(Span::from_secs(100));
             let fifth = Span::from_millis(window.rung.as_millis() / 5);
-            window.rung - fifth + spread_over(fifth * 2, chance)
+            window.rung - fifth + (fifth * 2).draw(chance)
         }
     }
-}
-
-/// Uniform over the whole milliseconds of `[0, most]`.
-pub(super) fn spread_over(most: Span, chance: u64) -> Span {
-    let choices = u128::from(most.as_millis()) + 1;
-    Span::from_millis(((u128::from(chance) * choices) >> 64) as u64)
 }

@@ -84,12 +84,9 @@ impl Checked {
     /// `⌈jitter_hi·window⌉`, both included. A greater `chance` gives no shorter wait, nor does a greater window.
     #[inline]
     pub fn jitter(&self, window: Span, chance: u64) -> Span {
-        let least = self.jitter_lo.of(window).as_millis();
-        let most = self.jitter_hi.of(window).as_millis();
-        let choices = u128::from(most.saturating_sub(least)) + 1;
-        // Below `choices`, because `chance` is below 2⁶⁴: so the sum is at most `most`.
-        let drawn = (u128::from(chance) * choices) >> 64;
-        Span::from_millis(least.saturating_add(u64::try_from(drawn).unwrap_or(u64::MAX)))
+        let least = self.jitter_lo.of(window);
+        let most = self.jitter_hi.of(window);
+        least + (most - least).draw(chance)
     }
 
     /// What the three keepalive numbers add up to: an idle connection to a vanished peer is dead

@@ -39,16 +39,14 @@ impl Ratio {
     /// This share of `span`, rounded up: every wait is at least what the policy says.
     #[inline]
     pub fn of(self, span: Span) -> Span {
+        const UP: u64 = MILLION as u64 - 1;
+        let ms = span.as_millis();
         // Up to 49 days, and a policy's spans are shorter, 64 bits hold the product.
-        let product = span.as_millis().checked_mul(u64::from(self.0));
-        let ms = match product.and_then(|product| product.checked_add(u64::from(MILLION - 1))) {
-            Some(rounded) => rounded / u64::from(MILLION),
-            None => {
-                let ms = (u128::from(span.as_millis()) * u128::from(self.0)).div_ceil(u128::from(MILLION));
-                u64::try_from(ms).unwrap_or(u64::MAX)
-            }
-        };
-        Span::from_millis(ms)
+        if ms <= u64::from(u32::MAX) {
+            return Span::from_millis((ms * u64::from(self.0) + UP) / u64::from(MILLION));
+        }
+        let ms = (u128::from(ms) * u128::from(self.0)).div_ceil(u128::from(MILLION));
+        Span::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 }
 

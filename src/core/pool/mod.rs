@@ -14,7 +14,7 @@ use super::{
     link::{self, LeaseId, Link, Work},
     pacer::{self, DialId, Pacer},
     policy::Checked,
-    time::{Span, Time},
+    time::Time,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -186,11 +186,9 @@ impl Pool {
         let policy = turn.policy;
         let on_trial = self.pacer.outage_since().is_some();
         let stable_at = if on_trial { turn.now + policy.stable_for } else { turn.now };
-        let retire_at = policy.lifetime_max.map_or(Time::NEVER, |longest| {
-            let most = policy.lifetime_jitter.of(longest).as_millis();
-            let early = ((u128::from(turn.chance) * (u128::from(most) + 1)) >> 64) as u64;
-            turn.now + (longest - Span::from_millis(early))
-        });
+        let retire_at = policy
+            .lifetime_max
+            .map_or(Time::NEVER, |longest| turn.now + (longest - policy.lifetime_jitter.of(longest).draw(turn.chance)));
         self.pass(turn, slot, link::Event::Dialed { dial, stable_at, retire_at }, None);
     }
 
