@@ -12,4 +12,5 @@ pub mod fleet;
 pub mod pacing;
 pub mod proxy;
 pub mod reduce;
+pub mod sweep;
 pub mod worlds;

@@ -5,9 +5,13 @@
 //! the timer is derived from the state, so that no wake-up can be lost; and becoming stable is
 //! applied before anything else is read, so that no answer depends on who looked first.
 
+#[cfg(feature = "sweep")]
+mod parts;
 mod step;
 mod wait;
 
+#[cfg(feature = "sweep")]
+pub use parts::{Parts, WindowParts};
 pub use wait::Delays;
 
 use super::{

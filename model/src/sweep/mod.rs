@@ -1,0 +1,140 @@
+//! The inductive sweep: the production steps of a link and of a pacer, from a grid of states that satisfy the invariants,
+//! at every event and outcome class of chance.
+//!
+//! A world begins at the beginning; a sweep begins anywhere. If the invariants hold after every step from
+//! every state that satisfies them, they hold for ever, however a run came there. The grid has the edges of every field,
+//! one below, at and above each number of the policy that is compared with it, the extremes of its type, and no state
+//! twice; what lies between is left out, see [`LEFT_OUT`]. A triple is a state, an event at a time, and a word of chance.
+
+mod bug;
+mod grid;
+mod law;
+mod link;
+mod link_law;
+mod pacer;
+mod pacer_law;
+
+use std::{
+    num::NonZero,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+pub use bug::Bug;
+pub use law::Law;
+
+/// How much of the grid is swept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Fewer edges of each field, the same laws.
+    Quick,
+    /// Every edge.
+    Full,
+}
+
+/// What no level sweeps.
+pub const LEFT_OUT: &[&str] = &[
+    "pool: its states are vectors of links; the worlds reach them and its laws are tests of their own",
+    "pacer: values between the edges of a field; combinations of both endpoints' fields beyond four second endpoints",
+    "pacer: sets of more than two endpoints, save for events that name one outside the set",
+    "pacer: three words of chance: least, middle, greatest; waits are monotone in chance (a law of the policy's tests)",
+    "pacer: the time-shift and renaming law at one of the three words: chance meets times only by being added to them",
+    "pacer: states in which more dials are in flight than max_dials: no invariant state has them",
+    "link: policies other than the default, and the default without its optional limits",
+    "both: the order of events: a step knows only the state; that is for the worlds",
+];
+
+/// What a sweep has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// States that satisfy the invariants, each of them stepped.
+    pub states: u64,
+    /// Steps that were judged.
+    pub triples: u64,
+    /// The broken law that comes first in the order of the grid.
+    pub found: Option<Finding>,
+}
+
+/// A step that breaks a law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The law.
+    pub law: Law,
+    /// The state, the event with its time and chance, and what became of it.
+    pub step: [String; 3],
+}
+
+/// What was judged of one state.
+struct Judged {
+    triples: u64,
+    found: Option<Finding>,
+}
+
+/// A machine's grid.
+trait Grid: Sync {
+    /// How many places the grid has.
+    fn places(&self) -> u64;
+    /// Steps the state at a place with everything; `None` if there is no state that satisfies the invariants.
+    fn judge(&self, place: u64, bug: Option<Bug>) -> Option<Judged>;
+}
+
+/// Sweeps both machines on so many threads, with a seeded bug around each step if one is given.
+///
+/// Steps that panic end the sweep: a step is total.
+pub fn sweep(level: Level, threads: NonZero<usize>, bug: Option<Bug>) -> Report {
+    let mut report = Report { states: 0, triples: 0, found: None };
+    for grid in link::grids(level) {
+        run(&grid, threads, bug, &mut report);
+    }
+    for grid in pacer::grids(level) {
+        run(&grid, threads, bug, &mut report);
+    }
+    report
+}
+
+/// Adds what a grid gives. Whatever the threads do in what order, the first finding is the one at the first place.
+fn run(grid: &impl Grid, threads: NonZero<usize>, bug: Option<Bug>, report: &mut Report) {
+    const CHUNK: u64 = 1_024;
+    if report.found.is_some() {
+        return;
+    }
+    let (next, first) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+    let sum = Mutex::new((0, 0, None::<(u64, Finding)>));
+    let work = || {
+        let (mut states, mut triples, mut found) = (0, 0, None);
+        loop {
+            let from = next.fetch_add(CHUNK, Ordering::Relaxed);
+            // What lies behind a finding is of no interest.
+            if from >= grid.places() || from > first.load(Ordering::Relaxed) {
+                break;
+            }
+            for place in from..(from + CHUNK).min(grid.places()) {
+                let Some(judged) = grid.judge(place, bug) else { continue };
+                states += 1;
+                triples += judged.triples;
+                if let Some(finding) = judged.found {
+                    first.fetch_min(place, Ordering::Relaxed);
+                    found = found.or(Some((place, finding)));
+                    break;
+                }
+            }
+        }
+        let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sum.0 += states;
+        sum.1 += triples;
+        let earliest = [sum.2.take(), found].into_iter().flatten().min_by_key(|(place, _)| *place);
+        sum.2 = earliest;
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads.get() {
+            scope.spawn(work);
+        }
+    });
+    let (states, triples, found) = sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    report.states += states;
+    report.triples += triples;
+    report.found = found.map(|(_, finding)| finding);
+}

@@ -1,0 +1,240 @@
+//! The grid of a pacer: every edge of the set's and of one endpoint's fields, beside four second endpoints.
+
+use relink::{
+    Backoff, Checked, DialId, Fault, Policy, Ratio, Span, Time,
+    pacer::{Event, Pacer, Parts, WindowParts},
+};
+
+use super::{
+    Bug, Finding, Judged, Level,
+    grid::{Place, around, edges},
+    pacer_law,
+};
+
+/// Late enough for every span of the policies to have passed.
+const NOW: Time = Time::from_millis(10_000_000_000);
+
+/// The serial of the next dial.
+const NEXT: u64 = 9;
+
+/// One of each outcome class of chance.
+const WORDS: [u64; 3] = [0, u64::MAX / 2, u64::MAX];
+
+/// All pacers under one policy.
+pub(super) struct Grid {
+    policy: Checked,
+    lost_at: Vec<Time>,
+    settle_at: Vec<Time>,
+    not_before: Vec<Time>,
+    over: Vec<Span>,
+    rung: Vec<Span>,
+    cut: Vec<u64>,
+    renewed: Vec<u64>,
+    online: Vec<u16>,
+    in_flight: Vec<u8>,
+    allowed: Vec<u8>,
+    doublings: Vec<u8>,
+    refusals: Vec<u8>,
+    dials: Vec<u32>,
+    failed: [Option<bool>; 3],
+    held: Vec<Option<Fault>>,
+    others: Vec<Option<WindowParts>>,
+    /// When the event comes.
+    at: Vec<Time>,
+    events: Vec<Event>,
+}
+
+/// One for each policy: relink's own with a ramp, one that gives up, and two of the classic ones.
+pub(super) fn grids(level: Level) -> Vec<Grid> {
+    let (base, cap) = (Span::from_secs(1), Span::from_secs(8));
+    let ramp = Policy::builder().max_dials(3);
+    let ending = Policy::builder().give_up_dials(Some(3)).give_up_after(Some(Span::from_secs(100)));
+    let ladder = Policy::builder().backoff(Backoff::Exponential { base, cap });
+    let spread = Policy::builder().backoff(Backoff::DecorrelatedJitter { base, cap }).max_dials(2);
+    let policies = [ramp, ending, ladder, spread].into_iter();
+    policies.filter_map(|policy| Some(Grid::new(policy.check().ok()?, level))).collect()
+}
+
+fn times(ms: impl IntoIterator<Item = u64>) -> Vec<Time> {
+    edges(ms.into_iter().map(Time::from_millis))
+}
+
+impl Grid {
+    fn new(policy: Checked, level: Level) -> Self {
+        let full = level == Level::Full;
+        let now = NOW.as_millis();
+        let own = policy.backoff == Backoff::Relink;
+        let ago = |span: Span| now - span.as_millis();
+        // Where the window of absence begins to grow, and where it and the outage's age stop.
+        let knees = [policy.w0, policy.capd].map(|window| inverse(policy.kd, window));
+        let few = [policy.elapsed_max].into_iter().chain(policy.give_up_after);
+        let lost = few.chain(knees.into_iter().filter(|_| full)).map(ago);
+        let oldest = around(ago(policy.elapsed_max)).into_iter().filter(|_| full);
+        let lost = lost.chain(oldest).chain([now, u64::MAX]);
+        let after = [now + 1, now + policy.w0.as_millis()];
+        let [floor, ceiling] = [Span::ZERO, policy.elapsed_max].map(|age| policy.cap(age).as_millis());
+        let over = if own { vec![0, policy.w0.as_millis(), floor, ceiling] } else { vec![0] };
+        let over = over.into_iter().flat_map(|ms| if full && ms > 0 { around(ms).to_vec() } else { vec![ms] });
+        let ladder = if full { vec![0, 1_000, 4_001, 8_000] } else { vec![0, 8_000] };
+        let rung = if own { vec![0] } else { ladder };
+        let top = u8::try_from((0..8).find(|n| policy.dial_deadline_at(*n) == policy.dial_deadline_max).unwrap_or(8));
+        let quick_or = |all: Vec<u64>, few: Vec<u64>| if full { all } else { few };
+        Self {
+            lost_at: times(lost),
+            settle_at: times(quick_or(
+                vec![now - 1, now, now + 1, now + policy.stable_for.as_millis(), u64::MAX],
+                vec![now, now + 1, u64::MAX],
+            )),
+            not_before: times(quick_or(vec![0, now - 1, now, after[0], after[1], u64::MAX - 1], vec![0, after[0]])),
+            over: edges(over.map(Span::from_millis)),
+            rung: edges(rung.into_iter().map(Span::from_millis)),
+            cut: vec![0, NEXT],
+            renewed: vec![0, NEXT],
+            online: if full { vec![0, 1, u16::MAX] } else { vec![0, 1] },
+            in_flight: edges([0, 1, policy.max_dials]),
+            allowed: edges([1, policy.max_dials]),
+            doublings: edges([0, top.unwrap_or(0)]),
+            refusals: if full {
+                vec![policy.refusals_max - 1, policy.refusals_max]
+            } else {
+                vec![policy.refusals_max - 1]
+            },
+            dials: policy.give_up_dials.map_or(vec![0], |most| vec![0, most - 1, most]),
+            failed: [None, Some(false), Some(true)],
+            held: vec![None, Some(Fault::Denied)],
+            others: others(full),
+            at: times(quick_or(vec![0, now, now + 1, now + 10_000_000, u64::MAX - 1], vec![now, now + 10_000_000])),
+            events: events(),
+            policy,
+        }
+    }
+
+    fn parts(&self, mut place: Place) -> Option<Parts> {
+        let place = &mut place;
+        let (lost_at, settle_at) = (place.of(&self.lost_at)?, place.of(&self.settle_at)?);
+        let window = WindowParts {
+            not_before: place.of(&self.not_before)?,
+            over: place.of(&self.over)?,
+            rung: place.of(&self.rung)?,
+            cut: place.of(&self.cut)?,
+            hedge_at: NOW + self.policy.hedge_after,
+            online: place.of(&self.online)?,
+            in_flight: place.of(&self.in_flight)?,
+            allowed: place.of(&self.allowed)?,
+            doublings: place.of(&self.doublings)?,
+            refusals: place.of(&self.refusals)?,
+            failed: place.of(&self.failed)?,
+            seen: place.of(&[false, true])?,
+            flapped: place.of(&[false, true])?,
+            held: place.of(&self.held)?,
+        };
+        let (renewed, dials, other) = (place.of(&self.renewed)?, place.of(&self.dials)?, place.of(&self.others)?);
+        Some(Parts {
+            now: NOW,
+            lost_at,
+            settle_at,
+            next: NEXT,
+            renewed,
+            credentials: 1,
+            dials,
+            endpoints: if other.is_some() { 2 } else { 1 },
+            favourite: 0,
+            windows: [window, other.unwrap_or(FRESH)],
+        })
+    }
+}
+
+const FRESH: WindowParts = WindowParts {
+    not_before: Time::ZERO,
+    over: Span::ZERO,
+    rung: Span::ZERO,
+    cut: 0,
+    hedge_at: Time::ZERO,
+    online: 0,
+    in_flight: 0,
+    allowed: 1,
+    doublings: 0,
+    refusals: 0,
+    failed: None,
+    seen: false,
+    flapped: false,
+    held: None,
+};
+
+/// None; one that was never dialed; one with a session; one that is held.
+fn others(full: bool) -> Vec<Option<WindowParts>> {
+    let online = WindowParts { online: 1, failed: Some(false), ..FRESH };
+    let held = WindowParts { held: Some(Fault::Misconfigured), failed: Some(true), seen: true, ..FRESH };
+    let some = if full { vec![FRESH, online, held] } else { vec![online] };
+    [None].into_iter().chain(some.into_iter().map(Some)).collect()
+}
+
+/// The age at which `share` of it is `window`.
+fn inverse(share: Ratio, window: Span) -> Span {
+    let millionths = u64::from(share.as_millionths()).max(1);
+    Span::from_millis(window.as_millis() * 1_000_000 / millionths)
+}
+
+impl super::Grid for Grid {
+    fn places(&self) -> u64 {
+        let fields =
+            [self.lost_at.len(), self.settle_at.len(), self.not_before.len(), self.over.len(), self.rung.len()];
+        let counts =
+            [self.cut.len(), self.online.len(), self.in_flight.len(), self.allowed.len(), self.doublings.len()];
+        let rest = [self.refusals.len(), self.failed.len(), 2, 2, self.held.len(), self.renewed.len()];
+        let all = fields.into_iter().chain(counts).chain(rest).chain([self.dials.len(), self.others.len()]);
+        all.map(|count| count as u64).product()
+    }
+
+    fn judge(&self, place: u64, bug: Option<Bug>) -> Option<Judged> {
+        let before = self.parts(Place(place))?;
+        if pacer_law::broken_state(&self.policy, &before).is_some() {
+            return None;
+        }
+        let pacer = Pacer::from_parts(&before);
+        let relabelled = pacer_law::relabel(&before).map(|other| (other, Pacer::from_parts(&other)));
+        let relabelled = relabelled.as_ref();
+        let mut triples = 0;
+        for event in &self.events {
+            for at in &self.at {
+                for chance in WORDS {
+                    triples += 1;
+                    let case = pacer_law::Case {
+                        policy: &self.policy,
+                        pacer: &pacer,
+                        before: &before,
+                        relabelled,
+                        now: *at,
+                        event: *event,
+                        chance,
+                    };
+                    if let Some(law) = case.broken(bug) {
+                        let became = pacer.step(&self.policy, *at, *event, chance);
+                        let event = format!("{event:?} at {at:?}, chance {chance}");
+                        let step = [format!("{before:?}"), event, format!("{:?}, {:?}", became.0.parts(), became.1)];
+                        return Some(Judged { triples, found: Some(Finding { law, step }) });
+                    }
+                }
+            }
+        }
+        Some(Judged { triples, found: None })
+    }
+}
+
+/// Every event, for both endpoints and for one outside the set; dials of before and after the last failure.
+fn events() -> Vec<Event> {
+    let mut events = vec![Event::Renewed];
+    for endpoint in [0, 1, 7] {
+        events.extend([Event::Requested { endpoint }, Event::Retired { endpoint }]);
+        events.extend([false, true].map(|unstable| Event::Lost { endpoint, unstable }));
+        let dial = DialId::new(NEXT - 1, endpoint);
+        events.extend([Event::Dialed { dial }, Event::Abandoned { dial }]);
+        events.push(Event::Failed { dial, fault: Fault::Refused });
+    }
+    let faults = Fault::ALL.into_iter().filter(|fault| *fault != Fault::Refused);
+    events.extend(faults.map(|fault| Event::Failed { dial: DialId::new(NEXT - 1, 0), fault }));
+    let old = DialId::new(0, 0);
+    events.extend([Fault::Refused, Fault::TimedOut, Fault::Denied].map(|fault| Event::Failed { dial: old, fault }));
+    events.push(Event::Dialed { dial: old });
+    events
+}

@@ -1,0 +1,38 @@
+//! The sweep of the steps: nothing is found, and every seeded bug is found by its law's name.
+#![expect(clippy::unwrap_used, reason = "a test that meets the unforeseen has failed")]
+
+use std::num::NonZero;
+
+use relink_model::sweep::{Bug, Law, Level, Report, sweep};
+
+const TWO: NonZero<usize> = NonZero::new(2).unwrap();
+
+#[test]
+fn no_step_from_a_state_of_the_quick_grid_breaks_a_law() {
+    let report = sweep(Level::Quick, TWO, None);
+    assert_eq!(report.found, None);
+    assert_eq!(report, Report { states: 375_786, triples: 81_493_346, found: None });
+}
+
+#[test]
+fn every_seeded_bug_is_found_by_the_name_of_its_law() {
+    for bug in Bug::ALL {
+        let found = sweep(Level::Quick, TWO, Some(bug)).found.map(|finding| finding.law);
+        assert_eq!(found, Some(bug.breaks()), "{bug:?}");
+    }
+}
+
+#[test]
+fn every_law_has_a_seeded_bug() {
+    let mut broken: Vec<Law> = Bug::ALL.map(Bug::breaks).to_vec();
+    broken.sort_unstable();
+    broken.dedup();
+    assert_eq!(broken.len(), 21, "{broken:?}");
+}
+
+#[test]
+fn the_finding_does_not_depend_on_the_threads() {
+    let one = sweep(Level::Quick, NonZero::<usize>::MIN, Some(Bug::RoundTimes)).found;
+    assert!(one.is_some());
+    assert_eq!(sweep(Level::Quick, TWO, Some(Bug::RoundTimes)).found, one);
+}
