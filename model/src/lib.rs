@@ -9,4 +9,5 @@ pub mod diagram;
 pub mod fleet;
 pub mod pacing;
 pub mod proxy;
+pub mod simulate;
 pub mod worlds;
