@@ -132,6 +132,29 @@ fn the_table_the_csv_and_the_object_say_the_same() {
 }
 
 #[test]
+fn pictures_have_a_panel_for_each_policy_and_the_page_needs_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let plot = |name: &str| relink(&[&SMALL[..], &["--compare", "relink,full", "--plot", &file(name)]].concat());
+    assert_eq!(plot("storm.svg").status.code(), Some(0));
+    let svg = std::fs::read_to_string(file("storm.svg")).unwrap();
+    for panel in ["relink: all back", "full: all back"] {
+        assert_eq!(svg.matches(panel).count(), 1, "{panel}");
+    }
+    assert_eq!(plot("storm.png").status.code(), Some(0));
+    assert!(std::fs::read(file("storm.png")).unwrap().starts_with(b"\x89PNG"));
+    assert_eq!(plot("storm.gif").status.code(), Some(2));
+    assert_eq!(plot("nowhere/storm.svg").status.code(), Some(3));
+
+    let report = file("report");
+    assert_eq!(relink(&[&SMALL[..], &["--report", &report]].concat()).status.code(), Some(0));
+    let page = std::fs::read_to_string(format!("{report}/index.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("--clients 1600"));
+    let elsewhere = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(!elsewhere.contains("http") && !elsewhere.contains("src="), "it loads something");
+}
+
+#[test]
 fn a_policy_can_come_from_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("relink.toml");

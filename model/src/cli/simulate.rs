@@ -23,7 +23,9 @@ use crate::Failed;
 #[command(after_help = "\
 Makespan is the time from the server's return until every connection is back, its ratio that to the least possible,
 clients/capacity. Dials are those of one connection, before and after the return. Peaks are SYNs in a second, as a
-multiple of the capacity. Wasted is the share of the server's work that led to no session.
+multiple of the capacity, kernels' resends included. Wasted is the share of the server's work that led to no session.
+The classic policies stand for libraries where each connection retries by itself; a FILE with the same backoff is run
+as relink runs it, one dial at a time for each process.
 
 Exit codes: 0 simulated, whatever came of it; 2 bad usage; 3 a file cannot be written.")]
 pub(crate) struct Args {
@@ -84,6 +86,17 @@ pub(crate) struct Args {
     /// The same figures as a table in this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     csv: Option<PathBuf>,
+    /// A picture, .svg or .png: a panel for each policy, with its first seed
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = picture)]
+    plot: Option<PathBuf>,
+    /// A page with the picture and the figures, index.html in this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    report: Option<PathBuf>,
+}
+
+fn picture(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    if simulate::is_picture(&path) { Ok(path) } else { Err("must end in .svg or .png".to_owned()) }
 }
 
 fn scenarios() -> impl clap::builder::TypedValueParser<Value = &'static Scenario> {
@@ -112,7 +125,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         let written = written.and_then(|text| fs::write(path, text).map_err(|error| error.to_string()));
         written.map_err(|error| Failed::Environment(format!("--csv {}: {error}", path.display())))?;
     }
+    let firsts: Vec<_> = outcomes.iter().step_by(args.seeds as usize).collect();
+    if let Some(path) = &args.plot {
+        simulate::plot(path, &world, &firsts).map_err(|error| Failed::Environment(format!("--plot {error}")))?;
+    }
+    if let Some(directory) = &args.report {
+        let page = simulate::page(&command(), &world, &firsts, &figures).map_err(|error| error.to_string());
+        let written = page.and_then(|page| {
+            fs::create_dir_all(directory)
+                .and_then(|()| fs::write(directory.join("index.html"), page))
+                .map_err(|error| error.to_string())
+        });
+        written.map_err(|error| Failed::Environment(format!("--report {}: {error}", directory.display())))?;
+    }
     if args.json { say(&json(&figures)?) } else { say(&table(&world, &figures, args.seeds)) }
+}
+
+/// What was typed, but for the way to the program.
+fn command() -> String {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    format!("relink {}", words.join(" "))
 }
 
 fn usage(error: impl Display) -> Failed {

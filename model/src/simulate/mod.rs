@@ -10,6 +10,8 @@ mod chance;
 mod contender;
 mod fleet;
 mod meter;
+mod page;
+mod plot;
 mod run;
 mod scenario;
 mod script;
@@ -18,6 +20,8 @@ mod world;
 
 pub use contender::{Contender, NAMES};
 pub use meter::{BIN, Bin, Figures};
+pub use page::page;
+pub use plot::{PlotError, is_picture, plot, svg};
 pub use run::{Outcome, Progress, run};
 pub use scenario::{SCENARIOS, Scenario};
 pub use world::{CLIENTS_MAX, FLAP, Kind, Overflow, ROUND_TRIP, Service, Story, Unfit, World};
