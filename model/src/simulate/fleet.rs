@@ -13,9 +13,9 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// One client process.
-pub(super) struct Process {
-    pub(super) pool: Pool,
+/// What the driver of one process knows beside its pool. Kept apart from the pools, which are large: most of the
+/// simulator's time goes into memory that no cache holds.
+pub(super) struct Driver {
     chance: Chance,
     /// When the pool wants [`Event::Elapsed`].
     timer: u64,
@@ -23,6 +23,8 @@ pub(super) struct Process {
     /// come before the timer, the timer need not be queued yet: most dials are answered before their deadline.
     timer_queued: u64,
     answer_queued: u64,
+    /// A dial that began in the pool's last step, which therefore surely waits for it.
+    just_begun: Option<DialId>,
 }
 
 /// What a pool orders that the world has to carry out.
@@ -36,7 +38,8 @@ pub(super) enum Order {
 pub(super) struct Fleet<'a> {
     policy: &'a Checked,
     seed: u64,
-    pub(super) processes: Vec<Process>,
+    pools: Vec<Pool>,
+    pub(super) drivers: Vec<Driver>,
     /// Commands not yet carried out; kept for its memory.
     commands: Vec<Command>,
 }
@@ -56,27 +59,51 @@ impl<'a> Fleet<'a> {
             }
         }
         commands.clear();
-        let process = |id| Process::new(pool.clone(), Chance::of(seed, id));
-        Self { policy, seed, processes: (0..processes).map(process).collect(), commands }
+        let drivers = (0..processes).map(|id| Driver::new(Chance::of(seed, id))).collect();
+        Self { policy, seed, pools: vec![pool; processes as usize], drivers, commands }
     }
 
     /// One more process, which has never dialed.
-    pub(super) fn add(&mut self, endpoints: u8) -> Option<u32> {
-        let id = u32::try_from(self.processes.len()).ok()?;
-        self.processes.push(Process::new(Pool::new(self.policy, endpoints), Chance::of(self.seed, id)));
-        Some(id)
+    pub(super) fn add(&mut self, endpoints: u8) -> u32 {
+        let id = self.processes();
+        self.pools.push(Pool::new(self.policy, endpoints));
+        self.drivers.push(Driver::new(Chance::of(self.seed, id)));
+        id
     }
 
-    pub(super) fn get(&self, process: u32) -> Option<&Process> {
-        self.processes.get(process as usize)
+    /// How many processes there are, those that have ended included.
+    pub(super) fn processes(&self) -> u32 {
+        u32::try_from(self.pools.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The links of a process.
+    pub(super) fn links(&self, process: u32) -> &[Link] {
+        self.pools.get(process as usize).map_or(&[], Pool::links)
+    }
+
+    fn link(&self, process: u32, slot: u16) -> Link {
+        self.pools.get(process as usize).map_or(Link::Closed, |pool| pool.link(slot))
+    }
+
+    pub(super) fn driver(&mut self, process: u32) -> Option<&mut Driver> {
+        self.drivers.get_mut(process as usize)
+    }
+
+    /// Whether this dial is still waited for.
+    pub(super) fn is_dialing(&self, process: u32, slot: u16, dial: DialId) -> bool {
+        let driver = self.drivers.get(process as usize);
+        driver.is_some_and(|driver| driver.just_begun == Some(dial))
+            || matches!(self.link(process, slot), Link::Dialing { dial: current, .. } if current == dial)
     }
 
     /// Gives a fact to a pool. What it commands waits for [`Fleet::next`].
     pub(super) fn step(&mut self, process: u32, now: u64, event: Event) {
-        let Some(row) = self.processes.get_mut(process as usize) else { return };
-        let wake = row.pool.step(self.policy, reading(now), event, row.chance.next(), &mut self.commands);
+        let index = process as usize;
+        let (Some(pool), Some(driver)) = (self.pools.get_mut(index), self.drivers.get_mut(index)) else { return };
+        let wake = pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands);
         let wake = wake.as_millis().saturating_mul(NS_PER_MS);
-        row.timer = if event == Event::Elapsed { wake } else { row.timer.min(wake) };
+        driver.timer = if event == Event::Elapsed { wake } else { driver.timer.min(wake) };
+        driver.just_begun = None;
     }
 
     /// The next order of this process, if any. What is being closed is gone at once.
@@ -84,9 +111,14 @@ impl<'a> Fleet<'a> {
         while let Some(&command) = self.commands.get(*done) {
             *done += 1;
             match command {
-                Command::Dial { slot, dial } => return Some(Order::Dial { slot, dial }),
+                Command::Dial { slot, dial } => {
+                    if let Some(driver) = self.driver(process) {
+                        driver.just_begun = Some(dial);
+                    }
+                    return Some(Order::Dial { slot, dial });
+                }
                 Command::Link { slot, command: link::Command::Abort(dial) | link::Command::Close(dial) } => {
-                    let link = self.get(process).map_or(Link::Closed, |row| row.pool.link(slot));
+                    let link = self.link(process, slot);
                     self.step(process, now, Event::Gone { slot, dial });
                     if matches!(link, Link::Closing { opened: true, .. }) {
                         return Some(Order::Closed { dial });
@@ -115,19 +147,14 @@ fn reading(now: u64) -> Time {
     Time::from_millis(now / NS_PER_MS)
 }
 
-impl Process {
-    fn new(pool: Pool, chance: Chance) -> Self {
-        Self { pool, chance, timer: NEVER, timer_queued: NEVER, answer_queued: NEVER }
+impl Driver {
+    const fn new(chance: Chance) -> Self {
+        Self { chance, timer: NEVER, timer_queued: NEVER, answer_queued: NEVER, just_begun: None }
     }
 
     /// Whether the pool's timeout has come.
     pub(super) fn is_due(&self, now: u64) -> bool {
         self.timer <= now
-    }
-
-    /// Whether this dial is still waited for.
-    pub(super) fn is_dialing(&self, slot: u16, dial: DialId) -> bool {
-        matches!(self.pool.link(slot), Link::Dialing { dial: current, .. } if current == dial)
     }
 
     /// An answer to a dial of this process was put into the queue.

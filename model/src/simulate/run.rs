@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use cpu_time::ThreadTime;
 use radix_heap::RadixHeapMap;
-use relink::{DialId, Fault, Span, pool::Event};
+use relink::{DialId, Fault, Span, link::Link, pool::Event};
 
 use super::{
     contender::Contender,
@@ -159,16 +159,16 @@ impl<'a> Run<'a> {
             What::Scripted => return self.turn(now, id),
             What::Share => return self.share(now, id),
             What::Timer => {
-                let Some(row) = self.fleet.processes.get_mut(id as usize) else { return };
-                row.taken(now, true);
-                if row.is_due(now) {
+                let Some(driver) = self.fleet.driver(id) else { return };
+                driver.taken(now, true);
+                if driver.is_due(now) {
                     self.fleet.step(id, now, Event::Elapsed);
                 }
             }
             What::Resend(_) | What::Refused | What::Served(_) | What::Rejected(_) | What::Dropped => {
-                let Some(row) = self.fleet.processes.get_mut(id as usize) else { return };
-                row.taken(now, false);
-                let waited_for = row.is_dialing(slot, dial);
+                let Some(driver) = self.fleet.driver(id) else { return };
+                driver.taken(now, false);
+                let waited_for = self.fleet.is_dialing(id, slot, dial);
                 self.answer(now, caller, what, waited_for);
             }
         }
@@ -208,8 +208,8 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let Some(row) = self.fleet.processes.get_mut(process as usize) else { return };
-        if let Some(at) = row.timer_to_queue() {
+        let Some(driver) = self.fleet.driver(process) else { return };
+        if let Some(at) = driver.timer_to_queue() {
             let item = Item { dial: DialId::new(0, 0), id: process, slot: 0, what: What::Timer };
             self.queue.push(Reverse(at.max(now)), item);
         }
@@ -301,8 +301,8 @@ impl<'a> Run<'a> {
     }
 
     fn push_answer(&mut self, at: u64, Caller { process, slot, dial }: Caller, what: What) {
-        if let Some(row) = self.fleet.processes.get_mut(process as usize) {
-            row.answer_queued(at);
+        if let Some(driver) = self.fleet.driver(process) {
+            driver.answer_queued(at);
         }
         self.queue.push(Reverse(at), Item { dial, id: process, slot, what });
     }
@@ -350,22 +350,20 @@ impl<'a> Run<'a> {
             Turn::Replace(process) => {
                 self.fleet.step(process, now, Event::Stopped { deadline: relink::Time::ZERO });
                 self.carry_out(process, now);
-                if let Some(next) = self.fleet.add(self.world.endpoints()) {
-                    self.fleet.step(next, now, Event::Resumed);
-                    self.carry_out(next, now);
-                }
+                let next = self.fleet.add(self.world.endpoints());
+                self.fleet.step(next, now, Event::Resumed);
+                self.carry_out(next, now);
             }
         }
     }
 
     /// Every session of an endpoint ends.
     fn lose_all(&mut self, now: u64, place: u8) {
-        let processes = u32::try_from(self.fleet.processes.len()).unwrap_or(u32::MAX);
-        for process in 0..processes {
-            let links = self.fleet.get(process).map_or(0, |row| row.pool.links().len());
-            for slot in (0..).take(links) {
-                let session = self.fleet.get(process).and_then(|row| row.pool.link(slot).session());
-                if let Some(dial) = session.map(|session| session.dial).filter(|dial| dial.endpoint() == place) {
+        for process in 0..self.fleet.processes() {
+            for slot in (0..).take(self.fleet.links(process).len()) {
+                let link = self.fleet.links(process).get(usize::from(slot));
+                let session = link.and_then(Link::session).map(|session| session.dial);
+                if let Some(dial) = session.filter(|dial| dial.endpoint() == place) {
                     self.fleet.step(process, now, Event::Lost { slot, dial, fault: Fault::Lost });
                     self.carry_out(process, now);
                 }
