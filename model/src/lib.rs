@@ -12,5 +12,6 @@ pub mod fleet;
 pub mod pacing;
 pub mod proxy;
 pub mod reduce;
+pub mod simulate;
 pub mod sweep;
 pub mod worlds;

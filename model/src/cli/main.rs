@@ -6,6 +6,7 @@ mod classify;
 mod demo;
 mod diagram;
 mod replay;
+mod simulate;
 
 use std::{
     io::{self, Write as _},
@@ -36,6 +37,8 @@ enum Command {
     Diagram(diagram::Args),
     /// Give a recorded run to the pure machines, and show the first step that is not theirs.
     Replay(replay::Args),
+    /// Simulate a fleet that loses its server and comes back, each process driven by the production functions.
+    Simulate(simulate::Args),
 }
 
 /// Why a command ended without doing its work.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Diagram(args) => diagram::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
     };
     let (code, message) = match ended {
         Ok(()) => return ExitCode::SUCCESS,

@@ -1,0 +1,314 @@
+//! `relink simulate`: its arguments, and how its figures are shown.
+
+use std::{
+    fmt::{Display, Write as _},
+    fs,
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    str::FromStr,
+};
+
+use clap::{ValueHint, builder::PossibleValue};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use relink::{Ratio, Span};
+use relink_model::simulate::{
+    self, Contender, Figures, Kind, Outcome, Overflow, Progress, SCENARIOS, Scenario, Service, World,
+};
+
+use crate::Failed;
+
+/// Every process runs the step functions that production runs. Without flags: 100 000 connections in processes of
+/// 16, a server that sets up 1000 sessions a second, and 30 s of refusals.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Makespan is the time from the server's return until every connection is back, its ratio that to the least possible,
+clients/capacity. Dials are those of one connection, before and after the return. Peaks are SYNs in a second, as a
+multiple of the capacity, kernels' resends included. Wasted is the share of the server's work that led to no session.
+The classic policies stand for libraries where each connection retries by itself; a FILE with the same backoff is run
+as relink runs it, one dial at a time for each process.
+
+Exit codes: 0 simulated, whatever came of it; 2 bad usage; 3 a file cannot be written.")]
+pub(crate) struct Args {
+    /// Begin with this world; flags change it
+    #[arg(long, value_name = "NAME", value_parser = scenarios(), ignore_case = true)]
+    scenario: Option<&'static Scenario>,
+    /// Connections of the whole fleet
+    #[arg(long, value_name = "N")]
+    clients: Option<u32>,
+    /// Connections of one process
+    #[arg(long, value_name = "P")]
+    slots: Option<u16>,
+    /// Sessions that the server can set up in a second
+    #[arg(long, value_name = "PER_S")]
+    capacity: Option<u32>,
+    /// Set-ups that may wait in the server's listen queue
+    #[arg(long, value_name = "Q")]
+    queue: Option<u32>,
+    /// How long the first dial is waited for, instead of the policy's own (classic policies: 5s)
+    #[arg(long, value_name = "DUR")]
+    patience: Option<Span>,
+    /// How long the server is away
+    #[arg(long, value_name = "DUR")]
+    outage: Option<Span>,
+    /// How it is away
+    #[arg(long, value_name = "KIND", value_parser = words::<Kind>(Kind::WORDS))]
+    kind: Option<Kind>,
+    /// What becomes of a dial that finds the queue full
+    #[arg(long, value_name = "HOW", value_parser = words::<Overflow>(Overflow::WORDS))]
+    overflow: Option<Overflow>,
+    /// What a rejected dial costs the server, as a share of a set-up
+    #[arg(long, value_name = "X")]
+    reject_cost: Option<Ratio>,
+    /// How set-ups share the server
+    #[arg(long, value_name = "HOW", value_parser = words::<Service>(Service::WORDS))]
+    service: Option<Service>,
+    /// Sessions that the server admits at most
+    #[arg(long, value_name = "M")]
+    max_connections: Option<u32>,
+    /// The policy: relink, constant, exponential, full, equal, decorrelated, grpc, or a file of settings
+    #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::FilePath, conflicts_with = "compare")]
+    policy: Option<String>,
+    /// Several policies, beside each other
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    compare: Vec<String>,
+    /// What chance is drawn from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// So many runs, with this seed and those after it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    seeds: u32,
+    /// When a run ends at the latest [default: outage + 20·clients/capacity + 60s, at most 1h]
+    #[arg(long, value_name = "DUR")]
+    horizon: Option<Span>,
+    /// JSON on standard output: an object, or an array of them
+    #[arg(long)]
+    json: bool,
+    /// The same figures as a table in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    csv: Option<PathBuf>,
+    /// A picture, .svg or .png: a panel for each policy, with its first seed
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = picture)]
+    plot: Option<PathBuf>,
+    /// A page with the picture and the figures, index.html in this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    report: Option<PathBuf>,
+}
+
+fn picture(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    if simulate::is_picture(&path) { Ok(path) } else { Err("must end in .svg or .png".to_owned()) }
+}
+
+fn scenarios() -> impl clap::builder::TypedValueParser<Value = &'static Scenario> {
+    use clap::builder::TypedValueParser as _;
+    let each = SCENARIOS.iter().map(|scenario| PossibleValue::new(scenario.name).help(scenario.about));
+    let any_case = |name: String| Scenario::find(&name).ok_or("no such scenario");
+    clap::builder::PossibleValuesParser::new(each).try_map(any_case)
+}
+
+fn words<T>(words: &'static [&'static str]) -> impl clap::builder::TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    use clap::builder::TypedValueParser as _;
+    clap::builder::PossibleValuesParser::new(words).try_map(|word| T::from_str(&word))
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failed> {
+    let world = args.world();
+    world.check().map_err(usage)?;
+    let contenders = args.contenders(world.slots)?;
+    let outcomes = simulate_all(args, &world, &contenders);
+    let figures: Vec<_> = outcomes.iter().map(|outcome| &outcome.figures).collect();
+    if let Some(path) = &args.csv {
+        let written = csv(&figures).map_err(|error| error.to_string());
+        let written = written.and_then(|text| fs::write(path, text).map_err(|error| error.to_string()));
+        written.map_err(|error| Failed::Environment(format!("--csv {}: {error}", path.display())))?;
+    }
+    let firsts: Vec<_> = outcomes.iter().step_by(args.seeds as usize).collect();
+    if let Some(path) = &args.plot {
+        simulate::plot(path, &world, &firsts).map_err(|error| Failed::Environment(format!("--plot {error}")))?;
+    }
+    if let Some(directory) = &args.report {
+        let page = simulate::page(&command(), &world, &firsts, &figures).map_err(|error| error.to_string());
+        let written = page.and_then(|page| {
+            fs::create_dir_all(directory)
+                .and_then(|()| fs::write(directory.join("index.html"), page))
+                .map_err(|error| error.to_string())
+        });
+        written.map_err(|error| Failed::Environment(format!("--report {}: {error}", directory.display())))?;
+    }
+    if args.json { say(&json(&figures)?) } else { say(&table(&world, &figures, args.seeds)) }
+}
+
+/// What was typed, but for the way to the program.
+fn command() -> String {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    format!("relink {}", words.join(" "))
+}
+
+fn usage(error: impl Display) -> Failed {
+    Failed::Usage(error.to_string())
+}
+
+fn say(text: &str) -> Result<(), Failed> {
+    use io::Write as _;
+    let written = anstream::stdout().write_all(text.as_bytes());
+    // Whoever reads only the first lines has what they wanted.
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failed::Environment(format!("cannot write: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+impl Args {
+    fn world(&self) -> World {
+        let base = self.scenario.map_or_else(World::default, Scenario::world);
+        World {
+            clients: self.clients.unwrap_or(base.clients),
+            slots: self.slots.unwrap_or(base.slots),
+            capacity_per_s: self.capacity.unwrap_or(base.capacity_per_s),
+            queue: self.queue.unwrap_or(base.queue),
+            overflow: self.overflow.unwrap_or(base.overflow),
+            reject_cost: self.reject_cost.unwrap_or(base.reject_cost),
+            service: self.service.unwrap_or(base.service),
+            max_connections: self.max_connections.or(base.max_connections),
+            outage: self.outage.unwrap_or(base.outage),
+            kind: self.kind.unwrap_or(base.kind),
+            horizon: self.horizon.or(base.horizon),
+            story: base.story,
+        }
+    }
+
+    fn contenders(&self, slots: u16) -> Result<Vec<Contender>, Failed> {
+        let one = [self.policy.clone().unwrap_or_else(|| "relink".to_owned())];
+        let names = if self.compare.is_empty() { &one[..] } else { &self.compare };
+        names.iter().map(|name| Contender::find(name, slots, self.patience).map_err(Failed::Usage)).collect()
+    }
+}
+
+fn simulate_all(args: &Args, world: &World, contenders: &[Contender]) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for contender in contenders {
+        for seed in (args.seed..=u64::MAX).take(args.seeds as usize) {
+            let bar = bar(world, &format!("{} {seed}", contender.name));
+            let mut told = |progress: Progress| {
+                bar.set_position(progress.elapsed.as_millis());
+                bar.set_message(format!("{} online", progress.online));
+            };
+            outcomes.push(simulate::run(world, contender, seed, &mut told));
+            bar.finish_and_clear();
+        }
+    }
+    outcomes
+}
+
+/// How far the run is on its way to the horizon; nothing where nobody watches.
+fn bar(world: &World, prefix: &str) -> ProgressBar {
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(world.ends_after().as_millis()), target);
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg} [{elapsed}]");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_prefix(prefix.to_owned())
+}
+
+fn json(figures: &[&Figures]) -> Result<String, Failed> {
+    let text = match figures {
+        [one] => serde_json::to_string_pretty(one),
+        several => serde_json::to_string_pretty(several),
+    };
+    text.map(|text| text + "\n").map_err(|error| Failed::Environment(format!("cannot write json: {error}")))
+}
+
+fn csv(figures: &[&Figures]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in figures {
+        writer.serialize(row)?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+/// The columns of the table: a heading, and the figure with so many decimals.
+type Column = (&'static str, usize, fn(&Figures) -> Option<f64>);
+
+const COLUMNS: [Column; 11] = [
+    ("makespan s", 2, |figures| figures.makespan_s),
+    ("× ideal", 3, |figures| figures.makespan_ratio),
+    ("p50 s", 2, |figures| figures.p50_s),
+    ("p99 s", 2, |figures| figures.p99_s),
+    ("dials out", 2, |figures| Some(figures.dials_per_slot_outage)),
+    ("after", 2, |figures| Some(figures.dials_per_slot_after)),
+    ("peak 1st s", 2, |figures| Some(figures.peak_offered_ratio_first_s)),
+    ("after 10 s", 2, |figures| Some(figures.peak_offered_ratio_after_10s)),
+    ("wasted", 4, |figures| Some(figures.wasted_work)),
+    ("M events", 2, |figures| Some(figures.events as f64 / 1e6)),
+    ("M/s", 2, |figures| Some(figures.events_per_s / 1e6)),
+];
+
+fn table(world: &World, figures: &[&Figures], seeds: u32) -> String {
+    let mut text = format!(
+        "{} connections in processes of {}, {} set-ups/s, {} of {}, queue {} ({}, {}); the ideal is {:.1} s\n\n",
+        world.clients,
+        world.slots,
+        world.capacity_per_s,
+        world.outage,
+        world.kind.word(),
+        world.queue,
+        world.overflow.word(),
+        world.service.word(),
+        world.ideal_s(),
+    );
+    let wide = figures.iter().map(|figures| figures.policy.chars().count()).max().unwrap_or(0).max(6);
+    let _infallible = write!(text, "{:<wide$} {:>5} {:>9}", "policy", "seed", "recovered");
+    for (heading, ..) in COLUMNS {
+        let _infallible = write!(text, " {heading:>10}");
+    }
+    text.push('\n');
+    for rows in figures.chunks(seeds as usize) {
+        for figures in rows.iter().take(if seeds <= 10 { rows.len() } else { 0 }) {
+            let recovered = if figures.recovered { "yes" } else { "no" };
+            let head = format!("{:<wide$} {:>5} {recovered:>9}", figures.policy, figures.seed);
+            row(&mut text, &head, |of| of(figures));
+        }
+        if let (Some(first), true) = (rows.first(), seeds > 1) {
+            let recovered = rows.iter().filter(|figures| figures.recovered).count();
+            for (name, over) in SUMMARY {
+                let head = format!("{:<wide$} {name:>5} {:>9}", first.policy, format!("{recovered}/{seeds}"));
+                // A figure that one run has not would be an average of the lucky ones.
+                row(&mut text, &head, |of| {
+                    rows.iter().map(|figures| of(figures)).collect::<Option<Vec<_>>>().map(over)
+                });
+            }
+        }
+    }
+    if let Some(peak) = memory_peak() {
+        let _infallible = write!(text, "\nmemory at its peak: {peak}\n");
+    }
+    text
+}
+
+type Over = fn(Vec<f64>) -> f64;
+
+const SUMMARY: [(&str, Over); 3] = [
+    ("mean", |all| all.iter().sum::<f64>() / all.len() as f64),
+    ("least", |all| all.into_iter().fold(f64::INFINITY, f64::min)),
+    ("most", |all| all.into_iter().fold(f64::NEG_INFINITY, f64::max)),
+];
+
+fn row(text: &mut String, head: &str, value: impl Fn(fn(&Figures) -> Option<f64>) -> Option<f64>) {
+    text.push_str(head);
+    for (_, decimals, of) in COLUMNS {
+        let cell = value(of).map_or_else(|| "-".to_owned(), |figure| format!("{figure:.decimals$}"));
+        let _infallible = write!(text, " {cell:>10}");
+    }
+    text.push('\n');
+}
+
+/// The most memory that this process ever had, where Linux tells.
+fn memory_peak() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kb: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(format!("{} MB", kb.div_ceil(1_024)))
+}

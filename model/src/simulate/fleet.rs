@@ -1,0 +1,181 @@
+//! The processes of a fleet: each feeds facts to its own production pool, and keeps the pool's one timer.
+
+use relink::{
+    Checked, DialId, Time,
+    link::{self, Link},
+    pool::{Command, Event, Pool},
+};
+
+use super::chance::Chance;
+
+/// No time of the simulator is later.
+pub(super) const NEVER: u64 = u64::MAX;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// What the driver of one process knows beside its pool. Kept apart from the pools, which are large: most of the
+/// simulator's time goes into memory that no cache holds.
+pub(super) struct Driver {
+    chance: Chance,
+    /// When the pool wants [`Event::Elapsed`].
+    timer: u64,
+    /// The earliest timer and the earliest answer of this process that wait in the queue. With an answer to
+    /// come before the timer, the timer need not be queued yet: most dials are answered before their deadline.
+    timer_queued: u64,
+    answer_queued: u64,
+    /// A dial that began in the pool's last step, which therefore surely waits for it.
+    just_begun: Option<DialId>,
+}
+
+/// What a pool orders that the world has to carry out.
+pub(super) enum Order {
+    /// A dial begins.
+    Dial { slot: u16, dial: DialId },
+    /// A session ended, on whichever side.
+    Closed { dial: DialId },
+}
+
+pub(super) struct Fleet<'a> {
+    policy: &'a Checked,
+    seed: u64,
+    pools: Vec<Pool>,
+    pub(super) drivers: Vec<Driver>,
+    /// Commands not yet carried out; kept for its memory.
+    commands: Vec<Command>,
+}
+
+impl<'a> Fleet<'a> {
+    /// So many processes, each with all its sessions, opened at time 0 at the first endpoint.
+    pub(super) fn new(policy: &'a Checked, endpoints: u8, processes: u32, seed: u64) -> Self {
+        let mut commands = Vec::new();
+        let mut pool = Pool::new(policy, endpoints);
+        commands.reserve(pool.commands_max());
+        pool.step(policy, Time::ZERO, Event::Resumed, 0, &mut commands);
+        let mut next = 0;
+        while let Some(&command) = commands.get(next) {
+            next += 1;
+            if let Command::Dial { slot, dial } = command {
+                pool.step(policy, Time::ZERO, Event::Dialed { slot, dial }, 0, &mut commands);
+            }
+        }
+        commands.clear();
+        let drivers = (0..processes).map(|id| Driver::new(Chance::of(seed, id))).collect();
+        Self { policy, seed, pools: vec![pool; processes as usize], drivers, commands }
+    }
+
+    /// One more process, which has never dialed.
+    pub(super) fn add(&mut self, endpoints: u8) -> u32 {
+        let id = self.processes();
+        self.pools.push(Pool::new(self.policy, endpoints));
+        self.drivers.push(Driver::new(Chance::of(self.seed, id)));
+        id
+    }
+
+    /// How many processes there are, those that have ended included.
+    pub(super) fn processes(&self) -> u32 {
+        u32::try_from(self.pools.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The links of a process.
+    pub(super) fn links(&self, process: u32) -> &[Link] {
+        self.pools.get(process as usize).map_or(&[], Pool::links)
+    }
+
+    fn link(&self, process: u32, slot: u16) -> Link {
+        self.pools.get(process as usize).map_or(Link::Closed, |pool| pool.link(slot))
+    }
+
+    pub(super) fn driver(&mut self, process: u32) -> Option<&mut Driver> {
+        self.drivers.get_mut(process as usize)
+    }
+
+    /// Whether this dial is still waited for.
+    pub(super) fn is_dialing(&self, process: u32, slot: u16, dial: DialId) -> bool {
+        let driver = self.drivers.get(process as usize);
+        driver.is_some_and(|driver| driver.just_begun == Some(dial))
+            || matches!(self.link(process, slot), Link::Dialing { dial: current, .. } if current == dial)
+    }
+
+    /// Gives a fact to a pool. What it commands waits for [`Fleet::next`].
+    pub(super) fn step(&mut self, process: u32, now: u64, event: Event) {
+        let index = process as usize;
+        let (Some(pool), Some(driver)) = (self.pools.get_mut(index), self.drivers.get_mut(index)) else { return };
+        let wake = pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands);
+        let wake = wake.as_millis().saturating_mul(NS_PER_MS);
+        driver.timer = if event == Event::Elapsed { wake } else { driver.timer.min(wake) };
+        driver.just_begun = None;
+    }
+
+    /// The next order of this process, if any. What is being closed is gone at once.
+    pub(super) fn next(&mut self, process: u32, now: u64, done: &mut usize) -> Option<Order> {
+        while let Some(&command) = self.commands.get(*done) {
+            *done += 1;
+            match command {
+                Command::Dial { slot, dial } => {
+                    if let Some(driver) = self.driver(process) {
+                        driver.just_begun = Some(dial);
+                    }
+                    return Some(Order::Dial { slot, dial });
+                }
+                Command::Link { slot, command: link::Command::Abort(dial) | link::Command::Close(dial) } => {
+                    let link = self.link(process, slot);
+                    self.step(process, now, Event::Gone { slot, dial });
+                    if matches!(link, Link::Closing { opened: true, .. }) {
+                        return Some(Order::Closed { dial });
+                    }
+                }
+                // A session asked for its role has it: what loses it is ended.
+                Command::Link {
+                    slot,
+                    command: link::Command::Probe { dial, by } | link::Command::Reset { dial, by },
+                } => {
+                    self.step(process, now, Event::Proved { slot, dial, by });
+                }
+                // Nobody borrows a session here.
+                Command::Link { command: link::Command::Ask { .. } | link::Command::Warn(_), .. } => {}
+                Command::Grant { .. } | Command::Refuse { .. } | Command::Report { .. } => {}
+            }
+        }
+        self.commands.clear();
+        *done = 0;
+        None
+    }
+}
+
+/// What a process's clock shows: whole milliseconds, as the adapter's.
+fn reading(now: u64) -> Time {
+    Time::from_millis(now / NS_PER_MS)
+}
+
+impl Driver {
+    const fn new(chance: Chance) -> Self {
+        Self { chance, timer: NEVER, timer_queued: NEVER, answer_queued: NEVER, just_begun: None }
+    }
+
+    /// Whether the pool's timeout has come.
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        self.timer <= now
+    }
+
+    /// An answer to a dial of this process was put into the queue.
+    pub(super) fn answer_queued(&mut self, at: u64) {
+        self.answer_queued = self.answer_queued.min(at);
+    }
+
+    /// An item of this process was taken from the queue.
+    pub(super) fn taken(&mut self, at: u64, is_timer: bool) {
+        let queued = if is_timer { &mut self.timer_queued } else { &mut self.answer_queued };
+        if *queued == at {
+            *queued = NEVER;
+        }
+    }
+
+    /// When the timer has to be put into the queue, if it must be.
+    pub(super) fn timer_to_queue(&mut self) -> Option<u64> {
+        if self.timer >= self.timer_queued.min(self.answer_queued) {
+            return None;
+        }
+        self.timer_queued = self.timer;
+        Some(self.timer)
+    }
+}
