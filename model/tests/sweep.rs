@@ -1,5 +1,4 @@
 //! The sweep of the steps: nothing is found, and every seeded bug is found by its law's name.
-#![expect(clippy::unwrap_used, reason = "a test that meets the unforeseen has failed")]
 
 use std::num::NonZero;
 
@@ -11,7 +10,7 @@ const TWO: NonZero<usize> = NonZero::new(2).unwrap();
 fn no_step_from_a_state_of_the_quick_grid_breaks_a_law() {
     let report = sweep(Level::Quick, TWO, None);
     assert_eq!(report.found, None);
-    assert_eq!(report, Report { states: 375_786, triples: 81_493_346, found: None });
+    assert_eq!(report, Report { states: 377_834, triples: 81_948_002, found: None });
 }
 
 #[test]

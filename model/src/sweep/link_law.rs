@@ -51,15 +51,11 @@ fn is_inert(link: Link, event: Event, (after, command): Next) -> bool {
 
 /// A late success is closed; and what a state had, the next one has, unless it has ended or never was there.
 fn is_owned(link: Link, event: Event, (after, command): Next) -> bool {
-    let late = match event {
-        Event::Dialed { dial, .. } if link.dial() != Some(dial) => command == Some(Command::Close(dial)),
-        _ => true,
-    };
-    let ended = match event {
-        Event::Gone { dial } => matches!(link, Link::Closing { .. }) && link.dial() == Some(dial),
-        Event::DialFailed { dial } => link.session().is_none() && link.dial() == Some(dial),
-        _ => false,
-    };
+    let own = |dial| link.dial() == Some(dial);
+    let late = !matches!(event, Event::Dialed { dial, .. } if !own(dial) && command != Some(Command::Close(dial)));
+    let gone = matches!(event, Event::Gone { dial } if matches!(link, Link::Closing { .. }) && own(dial));
+    let failed = matches!(event, Event::DialFailed { dial } if link.session().is_none() && own(dial));
+    let ended = gone || failed;
     let ends = matches!(command, Some(Command::Abort(_) | Command::Close(_)));
     let closing = matches!(after, Link::Closing { .. }) && !matches!(link, Link::Closing { .. });
     late && (ended || link.dial().is_none() || after.dial() == link.dial()) && (!closing || ends)
@@ -108,17 +104,11 @@ fn is_ended(link: Link, event: Event, after: Link) -> bool {
 
 fn keeps_the_lease(policy: &Checked, link: Link, event: Event, after: Link) -> bool {
     let (before, now) = (link.lease().map(|lease| lease.id), after.lease().map(|lease| lease.id));
-    let lent = match event {
-        Event::Lent { lease } if matches!(link, Link::Online { .. }) => Some(lease),
-        _ => before,
-    };
+    let lent = if let (Event::Lent { lease }, Link::Online { .. }) = (event, link) { Some(lease) } else { before };
     // At its own deadline: cut in a drain, declared lost after two questions.
     let cut = matches!(link, Link::Draining { .. } | Link::Suspected { again: true, .. });
-    let over = match event {
-        Event::Returned { .. } | Event::Lost { .. } | Event::FoundDead { .. } => true,
-        Event::Elapsed => cut && link.timeout(policy) <= NOW,
-        _ => false,
-    };
+    let told = matches!(event, Event::Returned { .. } | Event::Lost { .. } | Event::FoundDead { .. });
+    let over = told || event == Event::Elapsed && cut && link.timeout(policy) <= NOW;
     now == lent || now.is_none() && over
 }
 

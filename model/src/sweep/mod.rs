@@ -42,7 +42,7 @@ pub const LEFT_OUT: &[&str] = &[
     "pacer: sets of more than two endpoints, save for events that name one outside the set",
     "pacer: three words of chance: least, middle, greatest; waits are monotone in chance (a law of the policy's tests)",
     "pacer: the time-shift and renaming law at one of the three words: chance meets times only by being added to them",
-    "pacer: states in which more dials are in flight than max_dials: no invariant state has them",
+    "pacer: of quick also the edges beside an edge, the extremes of counts and times, and all second endpoints but one",
     "link: policies other than the default, and the default without its optional limits",
     "both: the order of events: a step knows only the state; that is for the worlds",
 ];

@@ -77,7 +77,7 @@ impl Grid {
         let over = over.into_iter().flat_map(|ms| if full && ms > 0 { around(ms).to_vec() } else { vec![ms] });
         let ladder = if full { vec![0, 1_000, 4_001, 8_000] } else { vec![0, 8_000] };
         let rung = if own { vec![0] } else { ladder };
-        let top = u8::try_from((0..8).find(|n| policy.dial_deadline_at(*n) == policy.dial_deadline_max).unwrap_or(8));
+        let top = (0..8).find(|n| policy.dial_deadline_at(*n) == policy.dial_deadline_max).unwrap_or(8);
         let quick_or = |all: Vec<u64>, few: Vec<u64>| if full { all } else { few };
         Self {
             lost_at: times(lost),
@@ -93,7 +93,7 @@ impl Grid {
             online: if full { vec![0, 1, u16::MAX] } else { vec![0, 1] },
             in_flight: edges([0, 1, policy.max_dials]),
             allowed: edges([1, policy.max_dials]),
-            doublings: edges([0, top.unwrap_or(0)]),
+            doublings: edges([0, top]),
             refusals: if full {
                 vec![policy.refusals_max - 1, policy.refusals_max]
             } else {

@@ -31,7 +31,8 @@ pub(super) fn broken_state(policy: &Checked, parts: &Parts) -> Option<Law> {
 
 fn remembers_nothing(window: &WindowParts) -> bool {
     let learnt = window.seen || window.flapped || window.failed == Some(true);
-    !learnt && window.over == Span::ZERO && window.rung == Span::ZERO && window.doublings == 0
+    // Not so the deadline's doublings: a dial's patience stays until a session has shown it to be enough.
+    !learnt && window.over == Span::ZERO && window.rung == Span::ZERO
 }
 
 fn is_bounded(policy: &Checked, window: &WindowParts, age: Span) -> bool {
@@ -61,7 +62,8 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// The first law that the step breaks.
     pub(super) fn broken(&self, bug: Option<Bug>) -> Option<Law> {
-        let (after, command) = self.stepped(self.pacer, bug);
+        let mut after = *self.pacer;
+        let command = self.step(&mut after, bug);
         let parts = after.parts();
         if let Some(law) = broken_state(self.policy, &parts) {
             return Some(law);
@@ -86,12 +88,13 @@ impl Case<'_> {
         broken.or_else(wakes).or_else(relabels)
     }
 
-    fn stepped(&self, pacer: &Pacer, bug: Option<Bug>) -> (Pacer, Option<Command>) {
-        let next = pacer.step(self.policy, self.now, self.event, self.chance);
-        match bug {
-            None => next,
-            Some(bug) => bug.of_pacer(self, next),
-        }
+    /// The step in place, of a copy: a sweep copies a pacer no more often than it must.
+    fn step(&self, after: &mut Pacer, bug: Option<Bug>) -> Option<Command> {
+        let command = after.apply(self.policy, self.now, self.event, self.chance);
+        let Some(bug) = bug else { return command };
+        let (wrong, command) = bug.of_pacer(self, (*after, command));
+        *after = wrong;
+        command
     }
 
     /// The endpoint that the event is about.
@@ -193,7 +196,8 @@ impl Case<'_> {
             return true;
         };
         let case = Case { before: other, pacer, now: then, event: relabel_event(self.event), ..*self };
-        let (became, commanded) = case.stepped(pacer, bug);
+        let mut became = *pacer;
+        let commanded = case.step(&mut became, bug);
         let command = command
             .map(|Command::Dial { dial, deadline }| Command::Dial { dial: named(dial), deadline: deadline + LATER });
         became.parts() == expected && commanded == command

@@ -78,8 +78,8 @@ impl Pacer {
 
     /// The parts of this pacer.
     pub fn parts(&self) -> Parts {
-        let Self { now, lost_at, settle_at, next, renewed, credentials, dials, endpoints, favourite, windows } = *self;
-        let [first, second, ..] = windows;
+        let Self { now, lost_at, settle_at, next, renewed, credentials, dials, endpoints, favourite, .. } = *self;
+        let [first, second, ..] = &self.windows;
         let windows = [first.parts(), second.parts()];
         Parts { now, lost_at, settle_at, next, renewed, credentials, dials, endpoints, favourite, windows }
     }
@@ -114,9 +114,9 @@ impl WindowParts {
 }
 
 impl Window {
-    fn parts(self) -> WindowParts {
-        let Self { not_before, over, rung, cut, hedge_at, online, in_flight, allowed, doublings, refusals, .. } = self;
-        let Self { last, seen, flapped, held, .. } = self;
+    fn parts(&self) -> WindowParts {
+        let Self { not_before, over, rung, cut, hedge_at, online, in_flight, allowed, doublings, refusals, .. } = *self;
+        let Self { last, seen, flapped, held, .. } = *self;
         let failed = match last {
             Answer::None => None,
             Answer::Session => Some(false),
