@@ -258,7 +258,7 @@ fn no_process_dials_more_often_than_the_bounds_allow() {
             let world = World { kind, outage: Span::from_secs(30), ..world(1, 1, 1_000, 1_024) };
             simulate::run(&world, &contender, seed, &mut |_| {}).figures.dials_per_slot_outage
         };
-        let refused = f64::from(bounds::dials_max(&contender.policy, Span::from_secs(30), Fault::Refused));
+        let refused = f64::from(bounds::dials_max(&contender.policy, Span::from_secs(30), Fault::Refused).unwrap());
         assert!(of(Kind::Refuse) <= refused, "seed {seed}");
         // No session ends the outage, so all the dials count, also those that opened one.
         let flapping = bounds::flapping_max(&contender.policy, Span::from_secs(30)) as f64;

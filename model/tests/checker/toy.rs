@@ -108,7 +108,7 @@ impl Model for Toy {
 
     fn init_states(&self) -> Vec<State> {
         let mut clients = [Client::Connected; CLIENTS];
-        clients[..self.clients].fill(Client::Draws { attempt: 0 });
+        clients.iter_mut().take(self.clients).for_each(|client| *client = Client::Draws { attempt: 0 });
         vec![State { up: true, clients }]
     }
 
