@@ -189,7 +189,7 @@ async fn sessions_live_no_longer_than_they_may_and_no_lease_is_cut_for_it() {
     comes("it is retired when it comes back", async || server.backends_of("app").unwrap().is_empty().then_some(()))
         .await;
     assert_eq!(run.losses(), [""; 0]);
-    assert_eq!(run.state_now(), State::Connecting);
+    assert_eq!(run.state_now(), State::Idle);
     drop(run.served().await);
     assert_eq!(run.dials(), 3);
     run.ends(&server).await;

@@ -19,9 +19,13 @@ use std::{
     thread,
 };
 
-use relink::{Policy, policy::PolicyError};
+use relink::{
+    Policy,
+    policy::{Assume, PolicyError},
+};
 
 use crate::{
+    bounds,
     check::{Limit, Stopped},
     claim::Finding,
     reduce,
@@ -114,6 +118,11 @@ pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + 
             rows.push(Row { reason, ..Row::of(known, "-") });
         }
     }
+    if let Some(told) = beyond_the_fleet(policy) {
+        rows.iter_mut()
+            .filter(|row| row.id == "L2" && row.verdict == Verdict::Falsified)
+            .for_each(|row| row.reason = Some(told.clone()));
+    }
     let place = |row: &Row| PROPERTIES.iter().position(|known| known.id == row.id);
     rows.sort_by_key(place);
     Ok(Report::new(policy.clone(), options.level, rows, not_proved(policy)))
@@ -171,9 +180,24 @@ fn judged(scene: &Scene, found: &[Finding]) -> Vec<Row> {
     scene.judges.iter().filter_map(|id| property(id)).filter_map(row).collect()
 }
 
+/// What to say where the assumed fleet is too large for the policy: its worlds are then as overloaded as it.
+fn beyond_the_fleet(policy: &Policy) -> Option<String> {
+    let most = bounds::fleet_max(&policy.clone().check().ok()?)?;
+    let clients = policy.assume.clients.filter(|clients| u64::from(*clients) >= most)?;
+    Some(format!(
+        "[assume] clients = {clients}, and from {most} on (B5) refusing this fleet's dials takes all that the server has; \
+         raise kcap, cap0 or capd, or have fewer processes"
+    ))
+}
+
 /// What the verdicts do not say.
 fn not_proved(policy: &Policy) -> Vec<String> {
     let mut lines = reduce::told(policy);
+    let Assume { clients, capacity_per_s, reject_cost, .. } = policy.assume;
+    if clients.is_none() || capacity_per_s.is_none() || reject_cost.is_none() {
+        let missing = "L2 for a fleet of your size: [assume] clients, slots, capacity_per_s and reject_cost state it";
+        lines.push(missing.to_owned());
+    }
     lines.extend(
         [
             "the adapter, the parsers of the protocol and the driver's client are tested, not proved",

@@ -15,16 +15,16 @@ const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
 const HEAD: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// What is known of one property in one world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What is known of one property in one world, the better first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// True of every reachable state or run.
     Holds,
-    /// False, and there is a run that shows it.
-    Falsified,
     /// Not decided; never counted as holding.
     Open,
+    /// False, and there is a run that shows it.
+    Falsified,
 }
 
 /// What is known of all of them.
@@ -126,6 +126,16 @@ impl Row {
         }
     }
 
+    /// The verdict in a word, with its colour.
+    fn found(&self) -> (&'static str, Style) {
+        match self.verdict {
+            Verdict::Holds if self.witness => ("holds", GOOD),
+            Verdict::Holds => ("holds in vain", DOUBT),
+            Verdict::Falsified => ("falsified", BAD),
+            Verdict::Open => ("open", DOUBT),
+        }
+    }
+
     /// The bugs that this property was to catch and did not.
     pub fn escaped(&self) -> impl Iterator<Item = &Seeded> {
         self.seeded.iter().filter(|seeded| !seeded.caught_by.contains(&self.id))
@@ -158,9 +168,8 @@ impl Report {
     /// As aligned lines with colours: the table, the counterexamples, what is not proved, the verdict.
     pub fn text(&self) -> String {
         let mut text = self.table();
-        for row in self.properties.iter().filter(|row| row.verdict != Verdict::Holds || row.escaped().next().is_some())
-        {
-            text.push_str(&told(row));
+        for rows in self.properties.chunk_by(|one, next| one.id == next.id) {
+            text.push_str(&told(rows));
         }
         let _ = writeln!(text, "\n{HEAD}not proved{HEAD:#}");
         for line in &self.not_proved {
@@ -171,62 +180,82 @@ impl Report {
             Overall::Falsified => ("falsified", BAD),
             Overall::Undecided => ("undecided", DOUBT),
         };
-        let count = |verdict| self.properties.iter().filter(|row| row.verdict == verdict).count();
-        let _ = write!(text, "\n{style}{word}{style:#}: {} hold", count(Verdict::Holds));
-        let _ = write!(text, ", {} falsified, {} open", count(Verdict::Falsified), count(Verdict::Open));
+        let count = |verdict| {
+            let judged = self.properties.chunk_by(|one, next| one.id == next.id);
+            judged.filter(|rows| rows.iter().map(|row| row.verdict).max() == Some(verdict)).count()
+        };
+        let _ = write!(text, "\n{style}{word}{style:#}: of the properties {} hold", count(Verdict::Holds));
+        let _ = write!(text, ", {} are falsified, {} open", count(Verdict::Falsified), count(Verdict::Open));
         let seeded = self.properties.iter().map(|row| row.seeded.len()).sum::<usize>();
         let escaped = self.properties.iter().map(|row| row.escaped().count()).sum::<usize>();
         let _ = match (seeded, escaped) {
             (0, _) => writeln!(text),
-            (_, 0) => writeln!(text, "; all {seeded} seeded bugs caught"),
+            (_, 0) => writeln!(text, "; all {seeded} seeded bugs caught, each by its own"),
             (_, _) => writeln!(text, "; {BAD}{escaped} of {seeded} seeded bugs escaped{BAD:#}"),
         };
         text
     }
 
+    /// What is the same in the rows of one property is said in the first of them, and every assumption once.
     fn table(&self) -> String {
-        let heads = ["id", "in plain words", "assumes", "world", "states", "s", "seeded", "verdict"];
+        let mut assumed: Vec<&str> = self.properties.iter().map(|row| row.assumption.as_str()).collect();
+        assumed.sort_unstable();
+        assumed.dedup();
+        let letter = |text: &str| ('A'..).zip(&assumed).find(|(_, one)| **one == text).map(|(letter, _)| letter);
+        let heads = ["id", "in plain words", "if", "world", "states", "s", "seeded", "verdict"];
         let mut lines: Vec<Vec<Cell>> = vec![heads.iter().map(|head| Cell::new(*head, HEAD)).collect()];
-        for row in &self.properties {
-            let (word, style) = match row.verdict {
-                Verdict::Holds if row.witness => ("holds", GOOD),
-                Verdict::Holds => ("in vain", DOUBT),
-                Verdict::Falsified => ("falsified", BAD),
-                Verdict::Open => ("open", DOUBT),
-            };
-            let caught = row.seeded.len() - row.escaped().count();
-            let seeded = if row.seeded.is_empty() { "-".to_owned() } else { format!("{caught}/{}", row.seeded.len()) };
-            lines.push(vec![
-                Cell::new(&row.id, HEAD),
-                Cell::plain(&row.plain),
-                Cell::new(&row.assumption, FAINT),
-                Cell::plain(&row.world),
-                Cell::plain(row.states.to_string()),
-                Cell::plain(format!("{:.1}", row.seconds)),
-                Cell::plain(seeded),
-                Cell::new(word, style),
-            ]);
+        for rows in self.properties.chunk_by(|one, next| one.id == next.id) {
+            for (place, row) in rows.iter().enumerate() {
+                let first = |text: &str| if place == 0 { text.to_owned() } else { String::new() };
+                let (word, style) = row.found();
+                let caught = row.seeded.len() - row.escaped().count();
+                let seeded =
+                    if row.seeded.is_empty() { "-".to_owned() } else { format!("{caught}/{}", row.seeded.len()) };
+                let numbers = row.reason.iter().filter(|_| row.verdict == Verdict::Holds && row.witness);
+                let word = numbers.fold(word.to_owned(), |word, numbers| format!("{word}: {numbers}"));
+                lines.push(vec![
+                    Cell::new(first(&row.id), HEAD),
+                    Cell::plain(first(&row.plain)),
+                    Cell::new(first(&String::from_iter(letter(&row.assumption))), FAINT),
+                    Cell::plain(&row.world),
+                    Cell::plain(row.states.to_string()),
+                    Cell::plain(format!("{:.1}", row.seconds)),
+                    Cell::plain(seeded),
+                    Cell::new(word, style),
+                ]);
+            }
         }
-        aligned(&lines, &[0, 1, 2, 3, 7])
+        let mut text = aligned(&lines, &[0, 1, 2, 3, 7]);
+        text.push('\n');
+        for (letter, assumption) in ('A'..).zip(&assumed) {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "{FAINT}{letter}: {assumption}{FAINT:#}");
+        }
+        text
     }
 }
 
-/// Why a row is not what it should be.
-fn told(row: &Row) -> String {
-    let (word, style) = match row.verdict {
-        Verdict::Falsified => ("falsified", BAD),
-        Verdict::Holds | Verdict::Open => ("open", DOUBT),
-    };
-    let mut text = format!("\n{HEAD}{}{HEAD:#} {style}{word}{style:#} in {}: {}\n", row.id, row.world, row.statement);
-    // Writing to a String does not fail.
-    if let Some(reason) = &row.reason {
-        let _ = writeln!(text, "  {reason}");
+/// Why rows of one property are not what they should be: the first run that breaks it, and where else it breaks.
+fn told(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let wrong: Vec<&Row> = rows.iter().filter(|row| row.verdict != Verdict::Holds || !row.witness).collect();
+    if let Some((row, more)) = wrong.split_first() {
+        let (word, style) = row.found();
+        let _ = writeln!(text, "\n{HEAD}{}{HEAD:#} {style}{word}{style:#} in {}: {}", row.id, row.world, row.statement);
+        if let Some(reason) = &row.reason {
+            let _ = writeln!(text, "  {reason}");
+        }
+        if let Some(story) = &row.story {
+            text.push_str(&story.text());
+        }
+        for row in more {
+            let (word, style) = row.found();
+            let _ = writeln!(text, "  {style}{word}{style:#} as well in {}", row.world);
+        }
     }
-    if let Some(story) = &row.story {
-        text.push_str(&story.text());
-    }
-    for seeded in row.escaped() {
-        let _ = writeln!(text, "  {BAD}escaped{BAD:#}: with the bug '{}' this property still holds", seeded.bug);
+    for (row, seeded) in rows.iter().flat_map(|row| row.escaped().map(move |seeded| (row, seeded))) {
+        let Seeded { bug, .. } = seeded;
+        let _ = writeln!(text, "\n{HEAD}{}{HEAD:#} {BAD}escaped{BAD:#}: it still holds with the bug '{bug}'", row.id);
     }
     text
 }
