@@ -336,6 +336,19 @@ async fn closing_waits_for_leases_and_leaves_nothing_open() {
     replays(&trace);
 }
 
+/// The task of a dial is aborted before the runtime has polled it for the first time.
+#[tokio::test(start_paused = true)]
+async fn a_pool_closes_in_the_instant_in_which_a_dial_starts() {
+    let script = Script::new();
+    let (pool, trace) = pool(&script, |policy| policy.min_idle = 1);
+    let (tally, _) = pool.tally();
+    assert_eq!(tally.dialing, 1, "begun when the pool was built");
+    let closed = tokio::time::timeout(Duration::from_secs(60), pool.close()).await;
+    assert!(closed.is_ok(), "{:?}", pool.tally());
+    assert_eq!(script.dials_since(pool.built_at()), []);
+    replays(&trace);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_cut_at_the_drain_deadline() {
     let script = Script::new();

@@ -10,12 +10,19 @@ use super::{
 };
 use crate::{DialId, Time, core::pool};
 
-/// Tells the pool when a task has ended, however it ended: finished, aborted, or with its runtime.
-struct End<C: Connect> {
+/// Tells the pool when a task has ended, however it ended: finished, aborted (even before it was first
+/// polled), or with its runtime.
+pub(super) struct End<C: Connect> {
     shared: Weak<Shared<C>>,
     slot: u16,
     dial: DialId,
     finished: bool,
+}
+
+impl<C: Connect> End<C> {
+    pub(super) fn new(shared: &Arc<Shared<C>>, slot: u16, dial: DialId) -> Self {
+        Self { shared: Arc::downgrade(shared), slot, dial, finished: false }
+    }
 }
 
 impl<C: Connect> Drop for End<C> {
@@ -36,10 +43,10 @@ impl Drop for Over {
     }
 }
 
-/// A dial, and then the life of its session.
-pub(super) async fn run<C: Connect>(shared: Weak<Shared<C>>, connect: Arc<C>, slot: u16, dial: DialId) {
-    // Declared first, so that it is dropped last: then everything of the dial is gone.
-    let mut end = End { shared: shared.clone(), slot, dial, finished: false };
+/// A dial, and then the life of its session. `end` is the first parameter, so that it is dropped last: then
+/// everything of the dial is gone.
+pub(super) async fn run<C: Connect>(mut end: End<C>, connect: Arc<C>) {
+    let End { ref shared, slot, dial, .. } = end;
     let accepted = {
         let shared = shared.clone();
         move || {

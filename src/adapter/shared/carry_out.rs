@@ -23,17 +23,31 @@ impl<C: Connect> Shared<C> {
         }
     }
 
-    fn start_dial(self: &Arc<Self>, core: &mut Core<C>, slot: u16, dial: DialId) {
+    fn start_dial(&self, core: &mut Core<C>, slot: u16, dial: DialId) {
         core.dials += 1;
         let index = usize::from(slot);
         while core.slots.len() <= index {
             core.slots.push(Slot::EMPTY);
         }
         self.tell(Some(dial), Kind::Dialing);
-        let task = self.runtime.spawn(session::run(Arc::downgrade(self), Arc::clone(&self.connect), slot, dial));
         if let Some(place) = core.slots.get_mut(index) {
-            *place = Slot { dial: Some(dial), task: Some(task.abort_handle()), ..Slot::EMPTY };
+            *place = Slot { dial: Some(dial), ..Slot::EMPTY };
         }
+        core.births.push((slot, dial));
+    }
+
+    pub(super) fn spawn_dial(self: &Arc<Self>, slot: u16, dial: DialId) {
+        let end = session::End::new(self, slot, dial);
+        let task = self.runtime.spawn(session::run(end, Arc::clone(&self.connect))).abort_handle();
+        let mut core = self.lock();
+        let Some(place) = core.slots.get_mut(usize::from(slot)).filter(|place| place.dial == Some(dial)) else {
+            return;
+        };
+        if place.aborted == Some(dial) {
+            // Ordered by another thread since the lock was let go of.
+            task.abort();
+        }
+        place.task = Some(task);
     }
 
     fn carry_out_link(self: &Arc<Self>, core: &mut Core<C>, slot: u16, command: link::Command) {

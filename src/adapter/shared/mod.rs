@@ -74,6 +74,8 @@ pub(super) struct Core<C: Connect> {
     chance: Chance,
     trace: Option<Trace>,
     commands: Vec<Command>,
+    /// The dials that are to be spawned outside of the lock.
+    births: Vec<(u16, DialId)>,
     /// What is to be told outside of the lock.
     answers: Vec<Answer<C>>,
     /// What is to be dropped outside of the lock.
@@ -114,6 +116,7 @@ impl<C: Connect> Shared<C> {
             chance: seed.map_or_else(Chance::from_system, Chance::seeded),
             trace,
             commands: Vec::with_capacity(machine.commands_max()),
+            births: Vec::new(),
             answers: Vec::new(),
             trash: Vec::new(),
             armed: Time::NEVER,
@@ -172,11 +175,15 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Ends a turn: nobody is woken and nothing is dropped under the lock, for neither a waker nor a
-    /// client's drop is relink's code.
+    /// client's drop is relink's code; and a runtime that has ended drops a task where it is spawned.
     fn unlock(self: &Arc<Self>, mut core: MutexGuard<'_, Core<C>>) {
         let (answers, trash) = (mem::take(&mut core.answers), mem::take(&mut core.trash));
+        let births = mem::take(&mut core.births);
         drop(core);
         drop(trash);
+        for (slot, dial) in births {
+            self.spawn_dial(slot, dial);
+        }
         for Answer { to, answer } in answers {
             let undelivered = match to {
                 Some(waiter) => waiter.send(answer).err(),
