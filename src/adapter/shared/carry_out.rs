@@ -60,8 +60,14 @@ impl<C: Connect> Shared<C> {
                     task.abort();
                 }
             }
-            // Dropping the client ends the session gracefully; its task tells when it has ended.
-            link::Command::Close(dial) if place.dial == Some(dial) => core.trash.extend(place.kept.take()),
+            // Dropping the client ends the session gracefully, also the one that a probe has; its task tells when
+            // it has ended.
+            link::Command::Close(dial) if place.dial == Some(dial) => {
+                core.trash.extend(place.kept.take());
+                if let Some(probe) = place.probe.take() {
+                    probe.abort();
+                }
+            }
             link::Command::Probe { dial, by } | link::Command::Reset { dial, by } if place.dial == Some(dial) => {
                 let Some(kept) = place.kept.take() else { return };
                 let clean = matches!(command, link::Command::Reset { .. });
