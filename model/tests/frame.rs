@@ -6,7 +6,7 @@ use relink::{
     pool::{Command, Event, Pool},
 };
 use relink_model::worlds::{
-    NOW, changing_pool, one_link, pool_of_two, two_endpoints,
+    NOW, changing_pool, fail_over, jumping_clock, one_link, pool_of_two, silent_peer, two_endpoints,
     world::{Action, State, World},
 };
 use stateright::Model;
@@ -77,7 +77,12 @@ impl Real {
         let real = |dial: DialId| dials[usize::try_from(dial.serial()).expect("a small place") - 1];
         let leases = &self.leases;
         let now = self.now;
-        let at = |by: Time| now + (by - NOW);
+        // All questions that are overdue have one name in a frame; of a session only one is open.
+        let pool = &self.pool;
+        let at = |slot, by: Time| {
+            let late = pool.link(slot).question().filter(|_| by <= NOW);
+            late.unwrap_or(now + (by - NOW))
+        };
         let held = |lease: LeaseId| leases[usize::try_from(lease.0).expect("a small place") - 1];
         match event {
             Event::Asked { deadline, .. } => {
@@ -91,11 +96,13 @@ impl Real {
             Event::Accepted { slot, dial } => Event::Accepted { slot, dial: real(dial) },
             Event::Dialed { slot, dial } => Event::Dialed { slot, dial: real(dial) },
             Event::DialFailed { slot, dial, fault } => Event::DialFailed { slot, dial: real(dial), fault },
-            Event::Proved { slot, dial, by } => Event::Proved { slot, dial: real(dial), by: at(by) },
-            Event::Unproved { slot, dial, by, fault } => Event::Unproved { slot, dial: real(dial), by: at(by), fault },
+            Event::Proved { slot, dial, by } => Event::Proved { slot, dial: real(dial), by: at(slot, by) },
+            Event::Unproved { slot, dial, by, fault } => {
+                Event::Unproved { slot, dial: real(dial), by: at(slot, by), fault }
+            }
             Event::Worked { slot, lease, work } => Event::Worked { slot, lease: held(lease), work },
-            Event::FoundAlive { slot, dial, by } => Event::FoundAlive { slot, dial: real(dial), by: at(by) },
-            Event::FoundDead { slot, dial, by } => Event::FoundDead { slot, dial: real(dial), by: at(by) },
+            Event::FoundAlive { slot, dial, by } => Event::FoundAlive { slot, dial: real(dial), by: at(slot, by) },
+            Event::FoundDead { slot, dial, by } => Event::FoundDead { slot, dial: real(dial), by: at(slot, by) },
             Event::Lost { slot, dial, fault } => Event::Lost { slot, dial: real(dial), fault },
             Event::Gone { slot, dial } => Event::Gone { slot, dial: real(dial) },
             Event::Stopped { deadline } => Event::Stopped { deadline: self.now + (deadline - NOW) },
@@ -136,7 +143,9 @@ fn walk(world: Option<World>, mut seed: u64) {
         let chosen = if tick { 0 } else { usize::try_from((seed >> 33) % among).expect("a place") };
         let action = actions[chosen];
         match action {
+            Action::Die(_) | Action::FailOver => {}
             Action::Tick => real.now = real.now + Span::from_millis(1),
+            Action::Jump => real.now = real.now + world.jump.expect("only then the clock jumps"),
             Action::Tell(event, chance) => {
                 let event = real.named(event);
                 real.step(&world, event, chance);
@@ -157,5 +166,8 @@ fn a_frame_loses_nothing_that_a_later_step_reads() {
         walk(pool_of_two(None), seed * 104_729);
         walk(changing_pool(None), seed * 1_299_709);
         walk(two_endpoints(None), seed * 15_485_863);
+        walk(silent_peer(None), seed * 32_452_843);
+        walk(jumping_clock(None), seed * 49_979_687);
+        walk(fail_over(None), seed * 67_867_967);
     }
 }

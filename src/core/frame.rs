@@ -7,7 +7,7 @@
 use super::{
     link::{LeaseId, Link, Session},
     pacer::DialId,
-    policy::Checked,
+    policy::{Checked, Validate},
     time::{Span, Time},
 };
 
@@ -97,7 +97,9 @@ impl Link {
                 accepted,
             },
             Self::Online { session, since, proved } => {
-                let longest = policy.idle_max.unwrap_or(Span::ZERO).max(policy.stale_after);
+                // An answer of this very moment is fresh, however soon evidence grows stale: so a moment counts.
+                let moment = if policy.validate == Validate::Never { Span::ZERO } else { Span::from_millis(1) };
+                let longest = policy.idle_max.unwrap_or(Span::ZERO).max(policy.stale_after).max(moment);
                 Self::Online { session: frame.session(session), since: frame.since(since, longest), proved }
             }
             Self::Leased { session, lease } => Self::Leased { session: frame.session(session), lease: seen(lease) },

@@ -12,7 +12,7 @@ use crate::{
         server::Server,
         world::{SERVERS, growing, hard},
     },
-    pacing, reduce,
+    pacing, reduce, worlds,
 };
 
 /// A world to be explored, as it is or with a mistake in it.
@@ -55,6 +55,7 @@ impl Scene {
 /// The scenes for a policy: its worlds, and those of the default policy with a mistake each.
 pub(super) fn of(policy: &Policy, level: Level) -> Vec<Scene> {
     let mut scenes = processes(policy, level);
+    scenes.extend(pools(policy, level));
     scenes.extend(fleets(policy, level));
     scenes.extend(herds(policy, level));
     scenes.extend(seeds());
@@ -77,6 +78,17 @@ fn processes(policy: &Policy, level: Level) -> Vec<Scene> {
     }
     let shaped = all.into_iter().filter_map(|(name, world)| Some((name, world?.shaped(policy)?)));
     shaped.map(|(name, world)| Scene::new(name.to_owned(), world, None)).collect()
+}
+
+/// Worlds of a whole pool: the pacer, the links, the leases and those who wait.
+fn pools(policy: &Policy, level: Level) -> Vec<Scene> {
+    let mut all = vec![worlds::one_link(None), worlds::small_pool(None), worlds::fail_over(None)];
+    all.extend([worlds::silent_peer(None), worlds::jumping_clock(None)]);
+    if level == Level::Full {
+        all.extend([worlds::pool_of_two(None), worlds::changing_pool(None), worlds::two_endpoints(None)]);
+    }
+    let shaped = all.into_iter().flatten().filter_map(|world| world.shaped(policy));
+    shaped.map(|world| Scene::new(world.name.to_owned(), world, None)).collect()
 }
 
 /// Fleets against every server that cannot serve all at once.
@@ -168,12 +180,16 @@ fn seeds() -> Vec<Scene> {
     let processes = pacing::bug::Bug::ALL.into_iter().filter_map(|bug| {
         Some(Scene::new("one process".to_owned(), pacing::seeded(bug)?, seed(words(&bug), bug.breaks().name())))
     });
+    let pools = worlds::bug::Bug::ALL.into_iter().filter_map(|bug| {
+        let world = worlds::seeded(bug)?;
+        Some(Scene::new(world.name.to_owned(), world, seed(words(&bug), bug.breaks().name())))
+    });
     let fleets = fleet::world::Bug::ALL.into_iter().filter_map(|bug| {
         let (count, policy, server) = bug.shows();
         let fleet = Fleet::new(count, &policy.check().ok()?, server)?;
         Some(Scene::new(format!("{count} processes"), fleet, seed(words(&bug), "L2")))
     });
-    processes.chain(fleets).collect()
+    processes.chain(pools).chain(fleets).collect()
 }
 
 /// `DialPerIdleLink` as `dial per idle link`.

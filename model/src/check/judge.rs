@@ -79,15 +79,20 @@ impl<M: Chance> Graph<'_, M> {
         through: fn(&M, &M::State, &M::Action, &M::State) -> bool,
     ) -> Verdict<M> {
         let region = self.bits(within);
-        let edges = self.edges_where(&region, |from, action, to| along(self.model, from, action, to));
-        let through = self.edges_where(&region, |from, action, to| {
-            along(self.model, from, action, to) && through(self.model, from, action, to)
+        let mut taken = Bits::none(self.transitions());
+        // Both in one pass: the model is asked for its steps again, which costs as much as to explore it.
+        let edges = self.edges_where(&region, |edge, from, action, to| {
+            let along = along(self.model, from, action, to);
+            if along && through(self.model, from, action, to) {
+                taken.insert(edge);
+            }
+            along
         });
         let query = Query {
             shape: &self.shape,
             edges: Some(&edges),
             random: &Bits::none(self.states()),
-            required: &[Must::Take(through)],
+            required: &[Must::Take(taken)],
             dead_ends: false,
         };
         self.counterexample(&query, &region, None)
@@ -103,7 +108,7 @@ impl<M: Chance> Graph<'_, M> {
     fn fairness(&self, fair: &Fair<M>) -> Must {
         let (Fair::Weak(is) | Fair::Strong(is)) = fair;
         let everywhere = self.bits(|_, _| true);
-        let taken = self.edges_where(&everywhere, |from, action, to| from != to && is(self.model, action));
+        let taken = self.edges_where(&everywhere, |_, from, action, to| from != to && is(self.model, action));
         let enables = |id: &u32| self.shape.edges(*id).any(|edge| taken.has(edge));
         let mut enabled = Bits::none(self.states());
         self.ids().filter(enables).for_each(|id| enabled.insert(id));
@@ -124,12 +129,12 @@ impl<M: Chance> Graph<'_, M> {
     }
 
     /// The transitions of the states of `within` of which that is true.
-    fn edges_where(&self, within: &Bits, is: impl Fn(&M::State, &M::Action, &M::State) -> bool) -> Bits {
+    fn edges_where(&self, within: &Bits, mut is: impl FnMut(u32, &M::State, &M::Action, &M::State) -> bool) -> Bits {
         let mut bits = Bits::none(self.transitions());
         for id in self.ids().filter(|id| within.has(*id)) {
             let steps = self.steps(id);
             for (edge, (action, next)) in self.shape.edges(id).zip(&steps) {
-                if is(&self.states[id], action, next) {
+                if is(edge, &self.states[id], action, next) {
                     bits.insert(edge);
                 }
             }

@@ -1,7 +1,7 @@
 //! The seeded bugs: what a wrapper around a production step can do wrong, and which law must say so.
 
 use relink::{
-    Checked, Fault, Policy, Work, link,
+    Checked, Fault, Policy, Validate, Work, link,
     pool::{Command, Event, Pool},
 };
 
@@ -42,11 +42,25 @@ pub enum Bug {
     SkipReset,
     /// The pool is built one place larger.
     Oversize,
+    /// A timer is served before the answers that came in time.
+    TimersFirst,
+    /// Nobody who waits on a silent peer is ever asked about.
+    NoPatience,
+    /// The timer of the next dial is never served.
+    Oversleep,
+    /// A renewal is not told.
+    ForgetRenewal,
+    /// A session is lent without asking it for its role.
+    TrustTheRole,
+    /// A demotion is told before every proof, so that none is ever new enough.
+    DoubtTheProof,
+    /// The end of a pool that has nothing open is taken for a pause.
+    PauseAtStop,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::TwoDials,
         Self::ForgetToClose,
         Self::IgnoreNames,
@@ -63,6 +77,13 @@ impl Bug {
         Self::LosePermit,
         Self::SkipReset,
         Self::Oversize,
+        Self::TimersFirst,
+        Self::NoPatience,
+        Self::Oversleep,
+        Self::ForgetRenewal,
+        Self::TrustTheRole,
+        Self::DoubtTheProof,
+        Self::PauseAtStop,
     ];
 
     /// The law that must be found broken, and no other.
@@ -82,6 +103,13 @@ impl Bug {
             Self::LosePermit => Law::S16,
             Self::SkipReset => Law::S17,
             Self::Oversize => Law::S18,
+            Self::TimersFirst => Law::S19,
+            Self::NoPatience => Law::L6,
+            Self::Oversleep => Law::S15,
+            Self::ForgetRenewal => Law::L1,
+            Self::TrustTheRole => Law::L3,
+            Self::DoubtTheProof => Law::L4,
+            Self::PauseAtStop => Law::L5,
         }
     }
 
@@ -96,6 +124,10 @@ impl Bug {
             Self::DateByAnswer | Self::ForgetDemotion | Self::DropTimer | Self::IgnoreStop => {}
             Self::AnswerOldQuestion | Self::GrantOutOfOrder | Self::SecondBorrower => {}
             Self::UnobservedCommit | Self::LosePermit | Self::SkipReset => {}
+            Self::NoPatience => driven.patience = None,
+            Self::TrustTheRole => driven.validate = Validate::Never,
+            Self::TimersFirst | Self::Oversleep | Self::ForgetRenewal => {}
+            Self::DoubtTheProof | Self::PauseAtStop => {}
         }
         driven
     }
@@ -125,7 +157,10 @@ impl Bug {
             (Self::UnobservedCommit, Event::Worked { slot, lease, work: Work::Statement { .. } }) => {
                 Event::Worked { slot, lease, work: Work::Statement { durable: false } }
             }
-            (Self::LosePermit, Event::Gone { .. }) => return None,
+            (Self::LosePermit, Event::Gone { .. }) | (Self::ForgetRenewal, Event::Renewed) => return None,
+            (Self::PauseAtStop, Event::Stopped { .. }) if pool.links().iter().all(|link| link.dial().is_none()) => {
+                Event::Paused
+            }
             (Self::SkipReset, Event::Returned { slot, lease, .. }) => {
                 Event::Returned { slot, lease, work: Work::AtRest }
             }
@@ -163,6 +198,12 @@ impl World {
             pool.step(policy, NOW, event, chance, out);
             return;
         };
+        if let (Bug::DoubtTheProof, Event::Proved { slot, dial, by }) = (bug, event) {
+            let link = pool.link(slot);
+            if (link.dial(), link.question()) == (Some(dial), Some(by)) {
+                pool.step(policy, NOW, Event::Demoted, chance, out);
+            }
+        }
         if let Some(told) = bug.told(pool, event) {
             pool.step(policy, NOW, told, chance, out);
             bug.carried_out(ghost, out);

@@ -77,6 +77,8 @@ pub struct Peer {
     pub outdated: bool,
     /// It opened after its dial had been given up.
     pub late: bool,
+    /// The primary has changed since it was dialed or asked for its role: its answer may be out of date.
+    pub turned: bool,
 }
 
 /// One borrower, from the grant until it has given the session back or was told of its loss.
@@ -90,6 +92,15 @@ pub struct Borrower {
     pub dial: DialId,
     /// What it is doing.
     pub work: Work,
+    /// When the silent death of its session must have been noticed; `NEVER` while the session lives.
+    pub noticed_by: Time,
+}
+
+impl Borrower {
+    /// Whether its session has died in silence.
+    pub fn is_cut_off(&self) -> bool {
+        self.noticed_by < Time::NEVER
+    }
 }
 
 /// One who waits.
@@ -116,6 +127,10 @@ pub struct Ghost {
     pub stopped: Option<Time>,
     /// Whether the pool is paused.
     pub paused: bool,
+    /// Which endpoint is the primary, where that matters.
+    pub primary: u8,
+    /// The last step began a lease on another.
+    pub misled: bool,
     /// The first law that was broken: nothing is judged after that.
     pub broken: Option<Law>,
 }
@@ -147,6 +162,7 @@ impl Ghost {
             Event::Dialed { dial, .. } => self.with(dial, |peer| {
                 peer.late = peer.line == Line::Aborting;
                 peer.line = Line::Open;
+                peer.turned = false;
             }),
             Event::DialFailed { dial, fault, .. } => self.dial_failed(dial, fault),
             Event::Proved { dial, by, .. } => match self.answered(dial, by) {
@@ -180,6 +196,22 @@ impl Ghost {
         }
     }
 
+    /// The session at this place dies in silence under its borrower.
+    pub(crate) fn die(&mut self, slot: u16, noticed_by: Time) {
+        for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.slot == slot) {
+            borrower.noticed_by = noticed_by;
+        }
+    }
+
+    /// Another endpoint becomes the primary, while some are being dialed or asked.
+    pub(crate) fn fail_over(&mut self, primary: u8) {
+        self.primary = primary;
+        for peer in &mut self.peers {
+            let asked = matches!(peer.question, Some(Question { about: About::Role { .. }, .. }));
+            peer.turned |= peer.line == Line::Dialing || asked;
+        }
+    }
+
     fn with(&mut self, dial: DialId, change: impl FnOnce(&mut Peer)) {
         if let Some(peer) = self.peer_mut(dial) {
             change(peer);
@@ -187,13 +219,18 @@ impl Ghost {
     }
 
     fn ask(&mut self, dial: DialId, about: About, by: Time) {
-        self.with(dial, |peer| peer.question = Some(Question { about, by }));
+        self.with(dial, |peer| {
+            peer.question = Some(Question { about, by });
+            peer.turned = false;
+        });
     }
 
     /// What the question of that name was about, if its answer was outstanding.
     fn answered(&mut self, dial: DialId, by: Time) -> Option<About> {
-        let answered = self.peer_mut(dial)?.question.take_if(|question| question.by == by);
-        answered.map(|question| question.about)
+        let peer = self.peer_mut(dial)?;
+        let answered = peer.question.take_if(|question| question.by == by)?;
+        peer.turned = false;
+        Some(answered.about)
     }
 
     fn worked(&mut self, lease: LeaseId, work: Work) {
@@ -260,7 +297,7 @@ impl Ghost {
             Command::Link { command: link::Command::Reset { dial, by }, .. } => self.ask(dial, About::Reset, by),
             Command::Link { command: link::Command::Ask { dial, by }, .. } => self.ask(dial, About::Alive, by),
             Command::Link { command: link::Command::Warn(_), .. } => {}
-            Command::Grant { lease, slot, dial } => self.grant(lease, slot, dial),
+            Command::Grant { lease, slot, dial } => self.grant(world, lease, slot, dial),
             Command::Refuse { lease, refusal } => {
                 let place = self.queue.iter().position(|waiter| waiter.lease == lease);
                 self.must(place.is_some(), Law::S12);
@@ -291,6 +328,7 @@ impl Ghost {
             evidence: Evidence::Current,
             outdated: false,
             late: false,
+            turned: false,
         });
     }
 
@@ -304,10 +342,11 @@ impl Ghost {
             peer.question = None;
             peer.dirty = false;
             peer.evidence = Evidence::Current;
+            peer.turned = false;
         });
     }
 
-    fn grant(&mut self, lease: LeaseId, slot: u16, dial: DialId) {
+    fn grant(&mut self, world: &World, lease: LeaseId, slot: u16, dial: DialId) {
         let peer = self.peer(dial).copied().filter(|peer| peer.slot == slot);
         let ready = peer.is_some_and(|peer| peer.line == Line::Open && peer.question.is_none());
         let alone = self.borrowers.iter().all(|borrower| borrower.dial != dial);
@@ -318,7 +357,8 @@ impl Ghost {
         self.must(peer.is_none_or(|peer| !peer.dirty), Law::S17);
         self.must(self.stopped.is_none(), Law::S11);
         self.queue.retain(|waiter| waiter.lease != lease);
-        self.borrowers.push(Borrower { lease, slot, dial, work: Work::AtRest });
+        self.misled |= world.roles && dial.endpoint() != self.primary;
+        self.borrowers.push(Borrower { lease, slot, dial, work: Work::AtRest, noticed_by: Time::NEVER });
     }
 
     fn report(&mut self, before: &Pool, event: Event, lease: LeaseId, fault: Fault) {

@@ -1,17 +1,18 @@
-//! The laws that hold in every state, and the states that must be reachable so that none holds in vain.
+//! The laws that hold in every state, and how each is judged.
 
 use relink::{
     DialId, Fault, LeaseId, Time, Work, link,
     link::Link,
     pool::{Command, Event, Tally},
 };
-use stateright::Property;
 
 use super::{
-    NOW,
-    ghost::{About, Evidence, Line},
+    NOW, finally,
+    ghost::{About, Line},
+    witness::witnesses,
     world::{State, World},
 };
+use crate::{check::Form, claim::Claim};
 
 /// The safety properties of the design's catalogue that these worlds judge, by its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,11 +46,29 @@ pub enum Law {
     S17,
     /// Dials and sessions never exceed `max_size`, plus one hedge for each endpoint after the first.
     S18,
+    /// Generations never fall; a clock that stands still or jumps ends no session whose answers all came in time.
+    S19,
+    /// A session that dies in silence while a borrower waits on it is noticed within
+    /// `patience + 2·question_deadline`.
+    L6,
+    /// No cycle in which time passes and no dial starts, while a link wants a session and the set is not held.
+    S15,
+    /// If from some time on the good endpoint serves every dial and question by its deadline, nothing is lost or closed
+    /// on purpose, and what was ordered to end does, every wanted session is there from some time on.
+    L1,
+    /// If no more failovers come, and servers answer with the role that they have or had when they were asked, only
+    /// finitely many leases begin on a host that is not the primary.
+    L3,
+    /// As L1 assumes, and if leases are returned, nobody gives up and no more demotions are seen: whoever is first
+    /// among those who wait is served. (That nobody waits beyond the own deadline is S13.)
+    L4,
+    /// If whatever was ordered to end is gone by its deadline, a stopped pool closes.
+    L5,
 }
 
 impl Law {
-    /// Every law, in order.
-    pub const ALL: [Self; 14] = [
+    /// What is judged at every step of every world.
+    pub const SAFETY: [Self; 16] = [
         Self::S1,
         Self::S5,
         Self::S6,
@@ -64,7 +83,12 @@ impl Law {
         Self::S16,
         Self::S17,
         Self::S18,
+        Self::S19,
+        Self::L6,
     ];
+
+    /// What must finally happen, judged in the worlds that say so.
+    pub const FINALLY: [Self; 5] = [Self::S15, Self::L1, Self::L3, Self::L4, Self::L5];
 
     /// The name in the catalogue.
     pub const fn name(self) -> &'static str {
@@ -83,11 +107,18 @@ impl Law {
             Self::S16 => "S16",
             Self::S17 => "S17",
             Self::S18 => "S18",
+            Self::S19 => "S19",
+            Self::L6 => "L6",
+            Self::S15 => "S15",
+            Self::L1 => "L1",
+            Self::L3 => "L3",
+            Self::L4 => "L4",
+            Self::L5 => "L5",
         }
     }
 
-    /// As a property: a plain function for each, because that is what the trait takes.
-    fn property(self) -> Property<World> {
+    /// As a claim. Its predicates are plain functions, because that is what the checker takes.
+    fn claim(self) -> Claim<World> {
         let holds: fn(&World, &State) -> bool = match self {
             Self::S1 => |_, state| state.keeps(Self::S1),
             Self::S5 => |_, state| state.keeps(Self::S5),
@@ -103,8 +134,15 @@ impl Law {
             Self::S16 => |_, state| state.keeps(Self::S16),
             Self::S17 => |_, state| state.keeps(Self::S17),
             Self::S18 => |_, state| state.keeps(Self::S18),
+            Self::S19 => |_, state| state.keeps(Self::S19),
+            Self::L6 => |_, state| state.keeps(Self::L6),
+            Self::S15 => return Claim::new(self.name(), finally::dials()),
+            Self::L1 => return Claim::new(self.name(), finally::comes_online()),
+            Self::L3 => return Claim::new(self.name(), finally::follows_the_primary()),
+            Self::L4 => return Claim::new(self.name(), finally::serves()),
+            Self::L5 => return Claim::new(self.name(), finally::ends()),
         };
-        Property::always(self.name(), holds)
+        Claim::new(self.name(), Form::Always(holds))
     }
 }
 
@@ -115,8 +153,8 @@ impl State {
 }
 
 /// Every law and every witness of a world.
-pub(super) fn properties(world: &World) -> Vec<Property<World>> {
-    let mut all: Vec<_> = Law::ALL.into_iter().map(Law::property).collect();
+pub(super) fn claims(world: &World) -> Vec<Claim<World>> {
+    let mut all: Vec<_> = Law::SAFETY.iter().chain(world.finally).map(|law| law.claim()).collect();
     if world.bug.is_none() {
         all.extend(witnesses(world));
     }
@@ -139,18 +177,22 @@ pub(super) fn judge(world: &World, state: &mut State) {
         let over = ghost.peers.iter().all(|peer| matches!(peer.line, Line::Aborting | Line::Closing));
         NOW <= deadline || over && ghost.borrowers.is_empty()
     });
+    let noticed = ghost.borrowers.iter().all(|borrower| borrower.noticed_by >= NOW);
+    // A clock that has jumped is late for everything, until the timers were served.
+    let punctual = world.jump.is_none() || world.timeout_of(pool, ghost) > NOW;
     let in_order = pool.queue().eq(ghost.queue.iter().map(|waiter| waiter.lease));
     let held = ghost.peers.len() <= room;
     let placed = every_place_is_accounted_for(state);
     let awake = nothing_sleeps_for_ever(world, state);
     for (holds, law) in [
         (owned, Law::S5),
-        (told && ended, Law::S11),
+        (told && (ended || !punctual), Law::S11),
         (in_order, Law::S12),
-        (in_time, Law::S13),
+        (in_time || !punctual, Law::S13),
         (placed, Law::S16),
         (held, Law::S18),
         (awake, Law::S10),
+        (noticed, Law::L6),
     ] {
         state.ghost.must(holds, law);
     }
@@ -194,7 +236,7 @@ fn nothing_sleeps_for_ever(world: &World, State { pool, ghost }: &State) -> bool
 
 /// Plays every answer that is not outstanding, and looks for a difference.
 fn stale_answers_are_void(world: &World, state: &State) -> bool {
-    if state.ghost.broken.is_some() || world.timeout(state) <= NOW {
+    if state.ghost.broken.is_some() || state.pool.timeout(&world.driven) <= NOW {
         return true;
     }
     let forgotten = (0..world.endpoints).map(|endpoint| DialId::new(0, endpoint));
@@ -294,106 +336,4 @@ fn is_outstanding(state: &State, event: Event) -> bool {
         | Event::Resumed => true,
         Event::Stopped { .. } | Event::Elapsed => true,
     }
-}
-
-fn some_link(state: &State, is: impl Fn(&Link) -> bool) -> bool {
-    state.pool.links().iter().any(is)
-}
-
-/// The states that a world must reach, or its laws would hold of nothing.
-fn witnesses(world: &World) -> Vec<Property<World>> {
-    let mut all = vec![
-        Property::<World>::sometimes("online", |_, state| some_link(state, |link| matches!(link, Link::Online { .. }))),
-        Property::<World>::sometimes("leased", |_, state| some_link(state, |link| matches!(link, Link::Leased { .. }))),
-        Property::<World>::sometimes("a waiter while dialing", |_, state| {
-            !state.ghost.queue.is_empty() && some_link(state, |link| matches!(link, Link::Dialing { .. }))
-        }),
-        Property::<World>::sometimes("an abandoned dial", |_, state| {
-            state.ghost.peers.iter().any(|peer| peer.line == Line::Aborting)
-        }),
-        Property::<World>::sometimes("closing what came late", |_, state| {
-            some_link(state, |link| {
-                matches!(link, Link::Closing { dial, opened: true, .. }
-                if state.ghost.peer(*dial).is_some_and(|peer| peer.late))
-            })
-        }),
-        Property::<World>::sometimes("an outage that settles", |_, state| state.pool.pacer().settles_at().is_some()),
-    ];
-    if world.returns.len() > 1 {
-        all.push(Property::<World>::sometimes("an unclean session being reset", |_, state| {
-            state
-                .ghost
-                .peers
-                .iter()
-                .any(|peer| peer.dirty && peer.question.is_some_and(|asked| asked.about == About::Reset))
-        }));
-    }
-    if world.pause {
-        all.push(Property::<World>::sometimes("a waiter in a pause beside a session", |_, state| {
-            let online = some_link(state, |link| matches!(link, Link::Online { .. }));
-            state.ghost.paused && online && !state.ghost.queue.is_empty()
-        }));
-    }
-    if world.sizes.len() > 1 {
-        all.push(Property::<World>::sometimes("more sessions lent than there are places", |_, state| {
-            state.pool.max_size() < 2 && state.ghost.borrowers.len() > 1
-        }));
-    }
-    if world.endpoints > 1 {
-        all.push(Property::<World>::sometimes("a hedged dial", |_, state| {
-            state.ghost.peers.iter().filter(|peer| peer.line == Line::Dialing).count() > 1
-        }));
-        all.push(Property::<World>::sometimes("one endpoint held", |_, state| {
-            state.ghost.fatal != 0 && state.pool.pacer().held().is_none()
-        }));
-    }
-    if world.borrowers > 1 {
-        all.push(Property::<World>::sometimes("two waiters", |_, state| state.ghost.queue.len() > 1));
-        all.push(Property::<World>::sometimes("two leases", |_, state| state.ghost.borrowers.len() > 1));
-    }
-    if world.faults.contains(&Fault::Misconfigured) {
-        all.push(Property::<World>::sometimes("held", |_, state| {
-            some_link(state, |link| matches!(link, Link::Held { .. }))
-        }));
-    }
-    if world.faults.contains(&Fault::Overloaded) {
-        all.push(Property::<World>::sometimes("overloaded", |_, state| {
-            state.pool.pacer().phase(0) == relink::pacer::Phase::Overloaded
-        }));
-    }
-    if world.stop {
-        all.push(Property::<World>::sometimes("closed", |_, state| state.pool.is_closed()));
-        all.push(Property::<World>::sometimes("draining", |_, state| {
-            some_link(state, |link| matches!(link, Link::Draining { .. }))
-        }));
-    }
-    if !world.works.is_empty() {
-        all.push(Property::<World>::sometimes("a statement that may be durable", |_, state| {
-            state.ghost.borrowers.iter().any(|borrower| borrower.work == Work::Statement { durable: true })
-        }));
-    }
-    if world.policy.patience.is_some() {
-        all.push(Property::<World>::sometimes("suspected", |_, state| {
-            some_link(state, |link| matches!(link, Link::Suspected { again: false, .. }))
-        }));
-        all.push(Property::<World>::sometimes("suspected twice", |_, state| {
-            some_link(state, |link| matches!(link, Link::Suspected { again: true, .. }))
-        }));
-    }
-    if world.demotion {
-        all.push(Property::<World>::sometimes("asked for its role", |_, state| {
-            state
-                .ghost
-                .peers
-                .iter()
-                .any(|peer| peer.question.is_some_and(|asked| matches!(asked.about, About::Role { .. })))
-        }));
-        all.push(Property::<World>::sometimes("demoted", |_, state| {
-            state.ghost.peers.iter().any(|peer| peer.evidence == Evidence::Demoted)
-        }));
-        all.push(Property::<World>::sometimes("demoted while dialing", |_, state| {
-            state.ghost.peers.iter().any(|peer| peer.line == Line::Open && peer.evidence == Evidence::Older)
-        }));
-    }
-    all
 }

@@ -18,30 +18,35 @@
 //! Not covered: more than two places or endpoints, lifetimes, idle retirement and long-lease reports, askers, clocks
 //! that jump, real policies (the windows here are a few milliseconds), and anything that must happen *eventually*.
 
+mod adversary;
 pub mod bug;
+mod finally;
 pub mod ghost;
 pub mod law;
 mod tell;
+mod witness;
 pub mod world;
 
-use std::time::Instant;
-
 use relink::{Checked, Fault, Policy, Ratio, Span, Time, Validate, Work};
-use stateright::{Expectation, Model};
-
-use crate::check::{self, Form, Limit, Stopped};
 
 use bug::Bug;
+use law::Law;
 use world::World;
 
 /// The present, as every state of a world calls it: late enough for the longest memory, `elapsed_max`.
 pub const NOW: Time = Time::from_millis(64);
 
 /// Words of chance, equally far apart: of a draw with up to five outcomes they give every one.
-pub const WORDS: [u64; 5] = {
+pub(crate) const FIFTHS: [u64; 5] = {
     const TENTH: u64 = u64::MAX / 10;
     [TENTH, 3 * TENTH, 5 * TENTH + 1, 7 * TENTH + 1, 9 * TENTH + 1]
 };
+
+/// Of a draw with up to three outcomes.
+const THIRDS: [u64; 3] = [0, u64::MAX / 2, u64::MAX];
+
+/// Of a draw with up to two outcomes.
+const EITHER: [u64; 2] = [0, u64::MAX];
 
 const fn ms(ms: u64) -> Span {
     Span::from_millis(ms)
@@ -90,6 +95,7 @@ pub fn reduced(max_size: u16) -> Policy {
 fn smaller(mut policy: Policy) -> Policy {
     policy.elapsed_max = ms(4);
     policy.capd = ms(2);
+    policy.cap0 = ms(2);
     policy.stable_for = ms(2);
     policy.dial_deadline_max = ms(2);
     policy.close_deadline = ms(1);
@@ -113,13 +119,18 @@ fn around(name: &'static str, policy: Policy, endpoints: u8, bug: Option<Bug>) -
         faults: &[Fault::Refused],
         works: &[],
         returns: &[Work::AtRest, Work::InTransaction],
-        words: &WORDS,
+        words: &FIFTHS,
         accepts: false,
         demotion: false,
         renewal: false,
         stop: true,
         pause: false,
         sizes: &[],
+        silence: None,
+        jump: None,
+        roles: false,
+        good: 0,
+        finally: &[],
         bug,
     })
 }
@@ -129,27 +140,37 @@ fn around(name: &'static str, policy: Policy, endpoints: u8, bug: Option<Bug>) -
 pub fn one_link(bug: Option<Bug>) -> Option<World> {
     let mut policy = reduced(1);
     policy.patience = Some(ms(1));
-    let mut world = around("one_link", policy, 1, bug)?;
+    let mut world = around("one link", policy, 1, bug)?;
     world.faults = &[Fault::Refused, Fault::Overloaded, Fault::Misconfigured];
     world.works = &[Work::AtRest, Work::Statement { durable: true }, Work::Statement { durable: false }];
     world.accepts = true;
     world.demotion = true;
     world.renewal = true;
+    world.finally = &[Law::S15, Law::L1, Law::L4, Law::L5];
     Some(world)
 }
 
-/// Two places and one endpoint: borrowers come, wait, cancel, leave unclean or never come back; the end.
+/// Two places and one endpoint: three borrowers come, wait, cancel, leave unclean or never come back; the end.
 pub fn pool_of_two(bug: Option<Bug>) -> Option<World> {
-    let policy = smaller(reduced(2));
-    let mut world = around("pool_of_two", policy, 1, bug)?;
-    world.borrowers = 3;
+    let world = World { borrowers: 3, ..small_pool(bug)? };
+    Some(World { name: "a pool of 2", returns: &[Work::AtRest, Work::InTransaction], ..world })
+}
+
+/// The same with two borrowers, who leave sessions clean.
+pub fn small_pool(bug: Option<Bug>) -> Option<World> {
+    let mut world = around("a small pool of 2", smaller(reduced(2)), 1, bug)?;
+    world.words = &THIRDS;
+    world.borrowers = 2;
     world.acquire = ms(2);
+    world.returns = &[Work::AtRest];
+    world.finally = &[Law::S15, Law::L1, Law::L4, Law::L5];
     Some(world)
 }
 
 /// Two places, of which one may be taken away and given back; pauses; two who come, wait, cancel or never come back.
 pub fn changing_pool(bug: Option<Bug>) -> Option<World> {
-    let mut world = around("changing_pool", smaller(reduced(2)), 1, bug)?;
+    let mut world = around("a changing pool of 2", steady(smaller(reduced(2))), 1, bug)?;
+    world.words = &THIRDS;
     world.borrowers = 2;
     world.acquire = ms(2);
     world.returns = &[Work::AtRest];
@@ -158,79 +179,108 @@ pub fn changing_pool(bug: Option<Bug>) -> Option<World> {
     Some(world)
 }
 
-/// One place and two endpoints: their order, a hedged dial, a hold of one and of both, a renewal.
-pub fn two_endpoints(bug: Option<Bug>) -> Option<World> {
-    let mut policy = smaller(reduced(1));
+/// No jitter of the waits, where it is not what matters: its draws are played out in the worlds of pacing.
+fn steady(mut policy: Policy) -> Policy {
+    (policy.jitter_lo, policy.jitter_hi) = (Ratio::ONE, Ratio::ONE);
+    policy
+}
+
+/// Smaller still: windows of a tick, where two endpoints take the room.
+fn smallest(mut policy: Policy) -> Policy {
     policy.w0 = ms(1);
     policy.capd = ms(1);
     policy.cap0 = ms(1);
     policy.elapsed_max = ms(1);
     policy.stable_for = ms(1);
-    let mut world = around("two_endpoints", policy, 2, bug)?;
+    policy
+}
+
+/// One place and two endpoints: their order, a hedged dial, a hold of one and of both, a renewal.
+pub fn two_endpoints(bug: Option<Bug>) -> Option<World> {
+    let mut world = around("two endpoints", steady(smallest(smaller(reduced(1)))), 2, bug)?;
+    world.words = &EITHER;
     world.faults = &[Fault::Refused, Fault::Misconfigured];
     world.renewal = true;
     world.acquire = ms(1);
     world.returns = &[Work::AtRest];
     world.stop = false;
+    world.good = 1;
+    world.finally = &[Law::S15, Law::L1];
     Some(world)
 }
 
-/// What a checker found of one property of one world.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// The world.
-    pub world: &'static str,
-    /// The property: a law, or a state that must be reachable.
-    pub property: &'static str,
-    /// Distinct states of the world, all of them judged.
-    pub states: usize,
-    /// How long the whole world took.
-    pub seconds: f64,
-    /// Whether the law holds, or the state was reached.
-    pub holds: bool,
-    /// What happened on the way to the broken law or to the state that must be reachable.
-    pub witness: Vec<String>,
+/// One place, one session that may die in silence while its borrower waits for an answer, and a server that, asked about
+/// it, says so or nothing.
+pub fn silent_peer(bug: Option<Bug>) -> Option<World> {
+    let mut policy = reduced(1);
+    policy.patience = Some(ms(2));
+    policy.question_deadline = ms(2);
+    let mut world = around("a silent peer", policy, 1, bug)?;
+    world.works = &[Work::AtRest, Work::Statement { durable: true }];
+    world.returns = &[Work::AtRest];
+    world.stop = false;
+    world.silence = Some(ms(2) + ms(2) * 2);
+    Some(world)
 }
 
-/// Checks every property of a world in every reachable state.
-///
-/// # Errors
-///
-/// [`Stopped`] if the world does not fit into the default [`Limit`].
-pub fn check(world: &World) -> Result<Vec<Verdict>, Stopped> {
-    let started = Instant::now();
-    let graph = check::explore(world, Limit::default())?;
-    let found = |property: &stateright::Property<World>| match property.expectation {
-        Expectation::Always => match graph.judge(&Form::Always(property.condition)) {
-            check::Verdict::Falsified(found) => (false, Some(found.stem)),
-            verdict @ (check::Verdict::Holds | check::Verdict::Unreached) => (verdict.holds(), None),
-        },
-        Expectation::Sometimes => {
-            let state = graph.find(property.condition);
-            (state.is_some(), state.and_then(|id| graph.path_to(id)))
+/// One place whose sessions live, and whose questions are all answered well; the clock stands still, ticks or jumps.
+pub fn jumping_clock(bug: Option<Bug>) -> Option<World> {
+    let mut policy = smaller(reduced(1));
+    policy.patience = Some(ms(2));
+    policy.validate = Validate::Always;
+    let mut world = around("a jumping clock", policy, 1, bug)?;
+    world.words = &THIRDS;
+    world.works = &[Work::AtRest, Work::Statement { durable: true }];
+    world.stop = false;
+    world.demotion = true;
+    world.jump = Some(ms(60));
+    Some(world)
+}
+
+/// One place and two endpoints that take turns at being the primary; sessions are asked for their role before each lease.
+pub fn fail_over(bug: Option<Bug>) -> Option<World> {
+    let mut policy = smallest(smaller(reduced(1)));
+    policy.dial_deadline = ms(1);
+    policy.dial_deadline_max = ms(1);
+    policy.probe_deadline = ms(1);
+    policy.validate = Validate::Always;
+    let mut world = around("a failover", steady(policy), 2, bug)?;
+    world.words = &EITHER;
+    world.faults = &[];
+    world.acquire = ms(1);
+    world.returns = &[Work::AtRest];
+    world.stop = false;
+    world.roles = true;
+    world.finally = &[Law::L3];
+    Some(world)
+}
+
+/// The world where a bug shows: as small as it can be, and with no law of what must happen in the end but the bug's own.
+pub fn seeded(bug: Bug) -> Option<World> {
+    let small = |world: World| World { faults: &[Fault::Refused], stop: false, finally: &[], ..world };
+    let one = small(one_link(Some(bug))?);
+    let one = World { returns: &[Work::AtRest], works: &[], accepts: false, demotion: false, renewal: false, ..one };
+    match bug {
+        Bug::TwoDials => small_pool(Some(bug)).map(|world| World { returns: &[], ..small(world) }),
+        Bug::GrantOutOfOrder | Bug::SecondBorrower => Some(World { borrowers: 2, ..one }),
+        Bug::ForgetToClose | Bug::IgnoreNames | Bug::DropTimer | Bug::LosePermit | Bug::Oversize => Some(one),
+        Bug::StretchDeadline => Some(World { accepts: true, ..one }),
+        Bug::SkipReset => Some(World { returns: &[Work::InTransaction], ..one }),
+        Bug::Oversleep => Some(World { finally: &[Law::S15], ..one }),
+        Bug::RetryFatal => Some(World { faults: &[Fault::Misconfigured], ..one }),
+        Bug::ForgetRenewal => {
+            Some(World { faults: &[Fault::Misconfigured], renewal: true, finally: &[Law::L1], ..one })
         }
-        Expectation::Eventually => (graph.judge(&Form::Eventually { goal: property.condition }).holds(), None),
-    };
-    let judged: Vec<_> = world.properties().iter().map(|property| (property.name, found(property))).collect();
-    let (states, seconds) = (graph.states(), started.elapsed().as_secs_f64());
-    let verdict = |(property, (holds, path)): (_, (_, Option<check::Path<World>>))| {
-        let steps = path.map(|path| path.steps).unwrap_or_default();
-        let witness = steps.iter().map(|(_, action)| format!("{action:?}")).collect();
-        Verdict { world: world.name, property, states, seconds, holds, witness }
-    };
-    Ok(judged.into_iter().map(verdict).collect())
-}
-
-/// Checks every world.
-///
-/// # Errors
-///
-/// As [`check()`].
-pub fn check_all() -> Result<Vec<Verdict>, Stopped> {
-    let worlds: [fn(Option<Bug>) -> Option<World>; 4] = [one_link, pool_of_two, changing_pool, two_endpoints];
-    let worlds = worlds.into_iter().filter_map(|world| world(None));
-    worlds.map(|world| check(&world)).try_fold(Vec::new(), |mut all, verdicts| {
-        all.extend(verdicts?);
-        Ok(all)
-    })
+        Bug::DateByAnswer | Bug::ForgetDemotion => Some(World { demotion: true, ..one }),
+        Bug::DoubtTheProof => Some(World { demotion: true, finally: &[Law::L4], ..one }),
+        Bug::IgnoreStop => Some(World { stop: true, ..one }),
+        // Who asks a pool that has ended and does not know it would be one more whom it fails.
+        Bug::PauseAtStop => Some(World { stop: true, borrowers: 0, finally: &[Law::L5], ..one }),
+        Bug::AnswerOldQuestion | Bug::UnobservedCommit => {
+            Some(World { works: &[Work::AtRest, Work::Statement { durable: true }], ..one })
+        }
+        Bug::TimersFirst => jumping_clock(Some(bug)),
+        Bug::NoPatience => silent_peer(Some(bug)),
+        Bug::TrustTheRole => fail_over(Some(bug)),
+    }
 }

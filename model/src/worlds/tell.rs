@@ -7,12 +7,19 @@ use crate::catalogue::story::Tell;
 
 impl Tell for World {
     fn passes(&self, action: &Action) -> u64 {
-        u64::from(*action == Action::Tick)
+        match *action {
+            Action::Tick => 1,
+            Action::Jump => self.jump.unwrap_or_default().as_millis(),
+            Action::Die(_) | Action::FailOver | Action::Tell(..) => 0,
+        }
     }
 
-    fn event(&self, _: &State, action: &Action) -> (&'static str, String) {
+    fn event(&self, state: &State, action: &Action) -> (&'static str, String) {
         match *action {
             Action::Tick => ("time", "passes".to_owned()),
+            Action::Jump => ("clock", "jumps".to_owned()),
+            Action::Die(_) => ("server", "falls silent under a statement".to_owned()),
+            Action::FailOver => ("server", format!("endpoint {} is the primary now", self.next_primary(state))),
             Action::Tell(event, _) => told(event),
         }
     }

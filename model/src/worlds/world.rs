@@ -1,18 +1,22 @@
 //! A pool, everything around it, and every order in which things may happen.
 
 use relink::{
-    Checked, DialId, Fault, Frame, LeaseId, Span, Time, Work,
-    link::Link,
+    Checked, DialId, Fault, Frame, LeaseId, Policy, Span, Time, Validate, Work, link,
     pool::{Command, Event, Pool},
 };
 use stateright::{Model, Property};
 
-use crate::check::Chance;
+use crate::{
+    check::Chance,
+    claim::{Claim, Claims},
+    reduce,
+};
 
 use super::{
-    NOW,
+    FIFTHS, NOW,
+    adversary::Moves,
     bug::Bug,
-    ghost::{About, Borrower, Ghost, Line, Peer, Question, Waiter},
+    ghost::{Borrower, Ghost, Line, Peer, Question, Waiter},
     law::{self, Law},
 };
 
@@ -51,6 +55,17 @@ pub struct World {
     pub pause: bool,
     /// The sizes that the pool may be given; the first is its own.
     pub sizes: &'static [u16],
+    /// A session may die in silence while its borrower waits for an answer, and must be noticed within this.
+    pub silence: Option<Span>,
+    /// The clock may jump this far. Then no session is lost, every answer is good, and all that came in time
+    /// are told before a timer.
+    pub jump: Option<Span>,
+    /// One endpoint at a time is the primary, the only one of the wanted role; servers tell the truth of it.
+    pub roles: bool,
+    /// The endpoint that keeps the promise of L1 and L4, when one does.
+    pub good: u8,
+    /// What must happen in the end, beside what always holds.
+    pub finally: &'static [Law],
     /// What is done wrong.
     pub bug: Option<Bug>,
 }
@@ -69,19 +84,43 @@ pub struct State {
 pub enum Action {
     /// A millisecond passes.
     Tick,
+    /// The clock jumps.
+    Jump,
+    /// The session at this place dies in silence.
+    Die(u16),
+    /// Another endpoint becomes the primary.
+    FailOver,
     /// The pool is told that something has happened; the word of chance comes with it.
     Tell(Event, u64),
 }
 
 impl World {
+    /// The same world under a policy of a user's shape; `None` if that breaks a rule. It is held to the same laws, and a
+    /// silence must be noticed as soon as in the world as it was.
+    pub fn shaped(&self, of: &Policy) -> Option<Self> {
+        let mut policy = reduce::shaped(of, &self.policy);
+        // Whoever is never asked for its role cannot be trusted with one.
+        if self.roles && of.validate == Validate::Never {
+            policy.validate = Validate::Never;
+        }
+        let driven = self.bug.map_or_else(|| policy.clone(), |bug| bug.policy(&policy));
+        // A classic backoff draws from other windows than the world's own policy.
+        let words = if policy.backoff == self.policy.backoff { self.words } else { &FIFTHS };
+        Some(Self { policy: policy.check().ok()?, driven: driven.check().ok()?, words, ..self.clone() })
+    }
+
     /// When [`Event::Elapsed`] is due.
     pub(super) fn timeout(&self, state: &State) -> Time {
-        let links = state.pool.links().iter().map(|link| link.timeout(&self.driven));
-        let waiters = state.ghost.queue.iter().map(|waiter| waiter.deadline);
-        if self.bug == Some(Bug::DropTimer) {
+        self.timeout_of(&state.pool, &state.ghost)
+    }
+
+    pub(super) fn timeout_of(&self, pool: &Pool, ghost: &Ghost) -> Time {
+        let links = pool.links().iter().map(|link| link.timeout(&self.driven));
+        let waiters = ghost.queue.iter().map(|waiter| waiter.deadline);
+        if matches!(self.bug, Some(Bug::DropTimer | Bug::Oversleep)) {
             return links.chain(waiters).min().unwrap_or(Time::NEVER);
         }
-        state.pool.timeout(&self.driven)
+        pool.timeout(&self.driven)
     }
 
     /// When the next dial may start.
@@ -89,19 +128,41 @@ impl World {
         if self.bug == Some(Bug::DropTimer) { Time::NEVER } else { pool.next_dial_at(&self.driven) }
     }
 
-    fn tell(&self, last: &State, event: Event, chance: u64) -> State {
-        let mut state = last.clone();
+    fn wait(&self, state: State, span: Span) -> State {
+        let mut state = self.seen_from(state, NOW + span);
+        law::judge(self, &mut state);
+        state
+    }
+
+    /// `before` is the pool of `state`.
+    fn tell(&self, before: &Pool, mut state: State, event: Event, chance: u64) -> State {
         let mut out: Vec<Command> = Vec::new();
         state.ghost.observe(event);
         self.step(&mut state.pool, &state.ghost, event, chance, &mut out);
         for command in out {
-            state.ghost.obey(self, &last.pool, event, command);
+            self.must_not_end_the_living(&mut state.ghost, event, command);
+            state.ghost.obey(self, before, event, command);
         }
+        let risen = |pool: &Pool| (pool.topology(), pool.pacer().credentials());
+        let (before, after) = (risen(before), risen(&state.pool));
+        state.ghost.must(before.0 <= after.0 && before.1 <= after.1, Law::S19);
         // A timer that has been served must not be due again at once, or time would stand still.
         let served = event != Event::Elapsed || self.timeout(&state) > NOW;
         state.ghost.must(served, Law::S10);
         law::judge(self, &mut state);
         state
+    }
+
+    /// Where no session dies and every answer comes in time, a timer alone declares none lost (S19).
+    fn must_not_end_the_living(&self, ghost: &mut Ghost, event: Event, command: Command) {
+        let ends = match command {
+            Command::Link { command: link::Command::Abort(dial) | link::Command::Close(dial), .. } => {
+                ghost.peer(dial).is_some_and(|peer| peer.line == Line::Open)
+            }
+            Command::Report { .. } => true,
+            Command::Link { .. } | Command::Dial { .. } | Command::Grant { .. } | Command::Refuse { .. } => false,
+        };
+        ghost.must(self.jump.is_none() || event != Event::Elapsed || !ends, Law::S19);
     }
 
     /// The same state in the frame whose present is [`NOW`], when it is `now` in the old one.
@@ -129,106 +190,15 @@ impl World {
         for borrower in &mut ghost.borrowers {
             borrower.lease = frame.lease(borrower.lease);
             borrower.dial = frame.dial(borrower.dial);
+            borrower.noticed_by = overdue(borrower.noticed_by);
         }
         ghost.stopped = ghost.stopped.map(overdue);
         State { pool, ghost }
     }
 
-    fn ask_about(&self, state: &State, tell: &mut Tell<'_>) {
-        let State { pool, ghost } = state;
-        let present = ghost.queue.len() + ghost.borrowers.len();
-        if present < self.borrowers {
-            // One more than all before; the frame calls them 1, 2, 3.
-            let lease = LeaseId(u64::try_from(present).unwrap_or(u64::MAX).saturating_add(1));
-            tell.drawn(Event::Asked { lease, deadline: NOW + self.acquire });
-        }
-        for waiter in &ghost.queue {
-            tell.drawn(Event::GaveUp { lease: waiter.lease });
-        }
-        for borrower in &ghost.borrowers {
-            let (slot, lease) = (borrower.slot, borrower.lease);
-            for work in self.works.iter().filter(|work| **work != borrower.work) {
-                tell.once(Event::Worked { slot, lease, work: *work });
-                tell.once(Event::Ended { slot, lease, work: *work });
-            }
-            for work in self.returns {
-                tell.once(Event::Returned { slot, lease, work: *work });
-            }
-            tell.once(Event::Discarded { slot, lease });
-        }
-        if self.demotion {
-            tell.once(Event::Demoted);
-        }
-        if self.renewal {
-            tell.once(Event::Renewed);
-        }
-        if self.pause {
-            tell.once(if ghost.paused { Event::Resumed } else { Event::Paused });
-        }
-        if self.stop && ghost.stopped.is_none() {
-            tell.once(Event::Stopped { deadline: NOW + self.policy.drain_deadline });
-        }
-        if pool.links().iter().any(|link| *link != Link::Closed) {
-            for max_size in self.sizes.iter().filter(|_| self.sizes.len() > 1) {
-                tell.once(Event::Resized { max_size: *max_size });
-            }
-        }
-    }
-
-    /// What the network, the server and the driver may answer: anything, at any time, or never.
-    fn answer(&self, peer: &Peer, link: Link, tell: &mut Tell<'_>) {
-        let Peer { dial, slot, .. } = *peer;
-        match peer.line {
-            Line::Dialing => {
-                if self.accepts && matches!(link, Link::Dialing { accepted: false, .. }) {
-                    tell.once(Event::Accepted { slot, dial });
-                }
-                tell.drawn(Event::Dialed { slot, dial });
-                for fault in self.faults {
-                    tell.drawn(Event::DialFailed { slot, dial, fault: *fault });
-                }
-            }
-            Line::Aborting => {
-                tell.once(Event::Dialed { slot, dial });
-                tell.once(Event::DialFailed { slot, dial, fault: Fault::Refused });
-                tell.once(Event::Gone { slot, dial });
-            }
-            Line::Open => tell.drawn(Event::Lost { slot, dial, fault: Fault::Lost }),
-            Line::Closing => tell.once(Event::Gone { slot, dial }),
-        }
-        let Some(Question { about, by }) = peer.question else { return };
-        match about {
-            About::Role { .. } => {
-                tell.once(Event::Proved { slot, dial, by });
-                tell.drawn(Event::Unproved { slot, dial, by, fault: Fault::WrongRole });
-            }
-            About::Reset => {
-                tell.once(Event::Proved { slot, dial, by });
-                tell.drawn(Event::Unproved { slot, dial, by, fault: Fault::Lost });
-            }
-            About::Alive => {
-                tell.once(Event::FoundAlive { slot, dial, by });
-                tell.drawn(Event::FoundDead { slot, dial, by });
-            }
-        }
-    }
-}
-
-/// Collects what may happen.
-struct Tell<'a> {
-    words: &'static [u64],
-    actions: &'a mut Vec<Action>,
-}
-
-impl Tell<'_> {
-    /// An event that no wait follows.
-    fn once(&mut self, event: Event) {
-        self.actions.push(Action::Tell(event, 0));
-    }
-
-    /// An event that a wait may follow: with every class of chance.
-    fn drawn(&mut self, event: Event) {
-        self.actions.extend(self.words.iter().map(|word| Action::Tell(event, *word)));
+    /// The endpoint that a failover would make the primary.
+    pub(super) fn next_primary(&self, state: &State) -> u8 {
+        (state.ghost.primary + 1) % self.endpoints
     }
 }
 
@@ -239,40 +209,50 @@ impl Model for World {
     fn init_states(&self) -> Vec<State> {
         let state = State { pool: Pool::new(&self.driven, self.endpoints), ghost: Ghost::default() };
         // A driver's first act is to let the new pool want what the policy says.
-        let started = self.tell(&self.seen_from(state, NOW), Event::Elapsed, 0);
+        let state = self.seen_from(state, NOW);
+        let started = self.tell(&state.pool.clone(), state, Event::Elapsed, 0);
         vec![self.seen_from(started, NOW)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        if state.ghost.broken.is_some() {
-            return;
+        if state.ghost.broken.is_none() {
+            Moves { world: self, state, actions }.all();
         }
-        let mut tell = Tell { words: self.words, actions };
-        if self.timeout(state) <= NOW {
-            tell.drawn(Event::Elapsed);
-        } else {
-            tell.actions.push(Action::Tick);
-        }
-        for peer in &state.ghost.peers {
-            self.answer(peer, state.pool.link(peer.slot), &mut tell);
-        }
-        self.ask_about(state, &mut tell);
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        state.ghost.misled = false;
         let next = match action {
-            Action::Tick => {
-                let mut state = self.seen_from(last.clone(), NOW + Span::from_millis(1));
-                law::judge(self, &mut state);
+            Action::Tick => self.wait(state, Span::from_millis(1)),
+            Action::Jump => self.wait(state, self.jump?),
+            Action::Die(slot) => {
+                state.ghost.die(slot, NOW + self.silence?);
                 state
             }
-            Action::Tell(event, chance) => self.seen_from(self.tell(last, event, chance), NOW),
+            Action::FailOver => {
+                state.ghost.fail_over(self.next_primary(last));
+                state
+            }
+            Action::Tell(event, chance) => self.seen_from(self.tell(&last.pool, state, event, chance), NOW),
         };
-        (next != *last).then_some(next)
+        // That time can pass for ever while nothing changes is what some laws look for.
+        let passes = matches!(action, Action::Tick | Action::Jump);
+        (passes || next != *last).then_some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        law::properties(self)
+        self.claims().iter().filter_map(Claim::property).collect()
+    }
+}
+
+impl Claims for World {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn claims(&self) -> Vec<Claim<Self>> {
+        law::claims(self)
     }
 }
 

@@ -1,0 +1,185 @@
+//! What may happen next: whatever the network, the servers, the borrowers and the operator choose to do.
+
+use relink::{
+    Fault, LeaseId, Work,
+    link::Link,
+    pool::{Event, Pool},
+};
+
+use super::{
+    NOW,
+    bug::Bug,
+    ghost::{About, Borrower, Ghost, Line, Peer, Question},
+    world::{Action, State, World},
+};
+
+/// Collects what may happen in a state.
+pub(super) struct Moves<'a> {
+    pub(super) world: &'a World,
+    pub(super) state: &'a State,
+    pub(super) actions: &'a mut Vec<Action>,
+}
+
+impl Moves<'_> {
+    pub(super) fn all(&mut self) {
+        let (world, State { pool, ghost }) = (self.world, self.state);
+        let due = world.timeout(self.state) <= NOW;
+        let asked = ghost.peers.iter().any(|peer| peer.question.is_some());
+        if !due {
+            self.actions.push(Action::Tick);
+            self.actions.extend(world.jump.map(|_| Action::Jump));
+        } else if world.jump.is_none() || !asked || world.bug == Some(Bug::TimersFirst) {
+            self.drawn(Event::Elapsed);
+        }
+        for peer in &ghost.peers {
+            self.line(peer, pool.link(peer.slot));
+            self.question(peer);
+        }
+        // After a jump everything is late: the driver comes to its timers before it hears of anything new.
+        if world.jump.is_none() || !due {
+            self.silence(ghost);
+            self.borrowers(ghost);
+            self.operator(pool, ghost);
+        }
+    }
+
+    /// What may be heard of a dial or its session: anything, at any time, or nothing.
+    fn line(&mut self, peer: &Peer, link: Link) {
+        let Peer { dial, slot, .. } = *peer;
+        match peer.line {
+            Line::Dialing => {
+                if self.world.accepts && matches!(link, Link::Dialing { accepted: false, .. }) {
+                    self.once(Event::Accepted { slot, dial });
+                }
+                if self.may_say(peer, true) {
+                    self.drawn(Event::Dialed { slot, dial });
+                }
+                if self.world.roles && self.may_say(peer, false) {
+                    self.drawn(Event::DialFailed { slot, dial, fault: Fault::WrongRole });
+                }
+                for fault in self.world.faults {
+                    self.drawn(Event::DialFailed { slot, dial, fault: *fault });
+                }
+            }
+            Line::Aborting => {
+                self.once(Event::Dialed { slot, dial });
+                self.once(Event::DialFailed { slot, dial, fault: Fault::Refused });
+                self.once(Event::Gone { slot, dial });
+            }
+            Line::Open if self.world.jump.is_some() => {}
+            Line::Open => self.drawn(Event::Lost { slot, dial, fault: Fault::Lost }),
+            Line::Closing => self.once(Event::Gone { slot, dial }),
+        }
+    }
+
+    fn question(&mut self, peer: &Peer) {
+        let Peer { dial, slot, question, .. } = *peer;
+        let Some(Question { about, by }) = question else { return };
+        let well = self.world.jump.is_some();
+        match about {
+            About::Alive => {
+                let cut_off = |held: &Borrower| held.dial == dial && held.is_cut_off();
+                if !self.state.ghost.borrowers.iter().any(cut_off) {
+                    self.once(Event::FoundAlive { slot, dial, by });
+                }
+                if !well {
+                    self.drawn(Event::FoundDead { slot, dial, by });
+                }
+            }
+            About::Role { .. } => {
+                if self.may_say(peer, true) {
+                    self.once(Event::Proved { slot, dial, by });
+                }
+                if !well && self.may_say(peer, false) {
+                    self.drawn(Event::Unproved { slot, dial, by, fault: Fault::WrongRole });
+                }
+            }
+            About::Reset => {
+                self.once(Event::Proved { slot, dial, by });
+                if !well {
+                    self.drawn(Event::Unproved { slot, dial, by, fault: Fault::Lost });
+                }
+            }
+        }
+    }
+
+    /// Whether a server may answer that it is the primary, or that it is not: where that matters, it says what it is, or
+    /// what it was when it was asked.
+    fn may_say(&self, peer: &Peer, primary: bool) -> bool {
+        let is_primary = peer.dial.endpoint() == self.state.ghost.primary;
+        !self.world.roles || peer.turned || is_primary == primary
+    }
+
+    fn silence(&mut self, ghost: &Ghost) {
+        if self.world.silence.is_some() {
+            let waits = |work| matches!(work, Work::Statement { .. });
+            let living = ghost.borrowers.iter().filter(|held| waits(held.work) && !held.is_cut_off());
+            self.actions.extend(living.map(|held| Action::Die(held.slot)));
+        }
+        if self.world.roles {
+            self.actions.push(Action::FailOver);
+        }
+    }
+
+    fn borrowers(&mut self, ghost: &Ghost) {
+        let World { borrowers, acquire, works, returns, .. } = *self.world;
+        let present = ghost.queue.len() + ghost.borrowers.len();
+        if present < borrowers {
+            // One more than all before; the frame calls them 1, 2, 3.
+            let lease = LeaseId(u64::try_from(present).unwrap_or(u64::MAX).saturating_add(1));
+            self.drawn(Event::Asked { lease, deadline: NOW + acquire });
+        }
+        for waiter in &ghost.queue {
+            self.drawn(Event::GaveUp { lease: waiter.lease });
+        }
+        // Who waits on a dead peer waits on.
+        for held in ghost.borrowers.iter().filter(|held| !held.is_cut_off()) {
+            let (slot, lease) = (held.slot, held.lease);
+            for work in works.iter().filter(|work| **work != held.work) {
+                self.once(Event::Worked { slot, lease, work: *work });
+                if self.world.jump.is_none() {
+                    self.once(Event::Ended { slot, lease, work: *work });
+                }
+            }
+            for work in returns {
+                self.once(Event::Returned { slot, lease, work: *work });
+            }
+            self.once(Event::Discarded { slot, lease });
+        }
+    }
+
+    fn operator(&mut self, pool: &Pool, ghost: &Ghost) {
+        let world = self.world;
+        if world.demotion {
+            self.once(Event::Demoted);
+        }
+        if world.renewal {
+            self.once(Event::Renewed);
+        }
+        if world.pause {
+            self.once(if ghost.paused { Event::Resumed } else { Event::Paused });
+        }
+        if world.stop && ghost.stopped.is_none() {
+            self.once(Event::Stopped { deadline: NOW + world.policy.drain_deadline });
+        }
+        if pool.links().iter().any(|link| *link != Link::Closed) {
+            for max_size in world.sizes.iter().filter(|_| world.sizes.len() > 1) {
+                self.once(Event::Resized { max_size: *max_size });
+            }
+        }
+    }
+
+    /// An event that no wait follows.
+    fn once(&mut self, event: Event) {
+        self.of(event, &[0]);
+    }
+
+    /// An event that a wait may follow: with every class of chance.
+    fn drawn(&mut self, event: Event) {
+        self.of(event, self.world.words);
+    }
+
+    fn of(&mut self, event: Event, words: &[u64]) {
+        self.actions.extend(words.iter().map(|word| Action::Tell(event, *word)));
+    }
+}

@@ -1,0 +1,117 @@
+//! The states that a world must reach, or its laws would hold of nothing.
+
+use relink::{Backoff, Fault, Work, link::Link};
+
+use super::{
+    finally,
+    ghost::{About, Evidence, Line},
+    world::{State, World},
+};
+use crate::claim::Claim;
+
+fn some_link(state: &State, is: impl Fn(&Link) -> bool) -> bool {
+    state.pool.links().iter().any(is)
+}
+
+/// Every witness of a world.
+pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
+    let mut all = vec![
+        Claim::<World>::reaches("online", |_, state| some_link(state, |link| matches!(link, Link::Online { .. }))),
+        Claim::<World>::reaches("leased", |_, state| some_link(state, |link| matches!(link, Link::Leased { .. }))),
+        Claim::<World>::reaches("a waiter while dialing", |_, state| {
+            !state.ghost.queue.is_empty() && some_link(state, |link| matches!(link, Link::Dialing { .. }))
+        }),
+        Claim::<World>::reaches("an abandoned dial", |_, state| {
+            state.ghost.peers.iter().any(|peer| peer.line == Line::Aborting)
+        }),
+        Claim::<World>::reaches("closing what came late", |_, state| {
+            some_link(state, |link| {
+                matches!(link, Link::Closing { dial, opened: true, .. }
+                if state.ghost.peer(*dial).is_some_and(|peer| peer.late))
+            })
+        }),
+        Claim::<World>::reaches("an outage that settles", |_, state| state.pool.pacer().settles_at().is_some()),
+    ];
+    if world.returns.len() > 1 {
+        all.push(Claim::<World>::reaches("an unclean session being reset", |_, state| {
+            state
+                .ghost
+                .peers
+                .iter()
+                .any(|peer| peer.dirty && peer.question.is_some_and(|asked| asked.about == About::Reset))
+        }));
+    }
+    if world.pause {
+        all.push(Claim::<World>::reaches("a waiter in a pause beside a session", |_, state| {
+            let online = some_link(state, |link| matches!(link, Link::Online { .. }));
+            state.ghost.paused && online && !state.ghost.queue.is_empty()
+        }));
+    }
+    if world.sizes.len() > 1 {
+        all.push(Claim::<World>::reaches("more sessions lent than there are places", |_, state| {
+            state.pool.max_size() < 2 && state.ghost.borrowers.len() > 1
+        }));
+    }
+    if world.endpoints > 1 {
+        all.push(Claim::<World>::reaches("a hedged dial", |_, state| {
+            state.ghost.peers.iter().filter(|peer| peer.line == Line::Dialing).count() > 1
+        }));
+    }
+    if world.endpoints > 1 && world.faults.contains(&Fault::Misconfigured) {
+        all.push(Claim::<World>::reaches("one endpoint held", |_, state| {
+            state.ghost.fatal != 0 && state.pool.pacer().held().is_none()
+        }));
+    }
+    if world.borrowers > 1 {
+        all.push(Claim::<World>::reaches("two waiters", |_, state| state.ghost.queue.len() > 1));
+        all.push(Claim::<World>::reaches("two leases", |_, state| state.ghost.borrowers.len() > 1));
+    }
+    if world.faults.contains(&Fault::Misconfigured) {
+        all.push(Claim::<World>::reaches("held", |_, state| {
+            some_link(state, |link| matches!(link, Link::Held { .. }))
+        }));
+    }
+    if world.faults.contains(&Fault::Overloaded) && world.policy.backoff == Backoff::Relink {
+        all.push(Claim::<World>::reaches("overloaded", |_, state| {
+            state.pool.pacer().phase(0) == relink::pacer::Phase::Overloaded
+        }));
+    }
+    if world.stop {
+        all.push(Claim::<World>::reaches("closed", |_, state| state.pool.is_closed()));
+        all.push(Claim::<World>::reaches("draining", |_, state| {
+            some_link(state, |link| matches!(link, Link::Draining { .. }))
+        }));
+    }
+    if !world.works.is_empty() {
+        all.push(Claim::<World>::reaches("a statement that may be durable", |_, state| {
+            state.ghost.borrowers.iter().any(|borrower| borrower.work == Work::Statement { durable: true })
+        }));
+    }
+    if world.policy.patience.is_some() {
+        all.push(Claim::<World>::reaches("suspected", |_, state| {
+            some_link(state, |link| matches!(link, Link::Suspected { again: false, .. }))
+        }));
+        if world.jump.is_none() {
+            all.push(Claim::<World>::reaches("suspected twice", |_, state| {
+                some_link(state, |link| matches!(link, Link::Suspected { again: true, .. }))
+            }));
+        }
+    }
+    if world.demotion {
+        all.push(Claim::<World>::reaches("asked for its role", |_, state| {
+            state
+                .ghost
+                .peers
+                .iter()
+                .any(|peer| peer.question.is_some_and(|asked| matches!(asked.about, About::Role { .. })))
+        }));
+        all.push(Claim::<World>::reaches("demoted", |_, state| {
+            state.ghost.peers.iter().any(|peer| peer.evidence == Evidence::Demoted)
+        }));
+        all.push(Claim::<World>::reaches("demoted while dialing", |_, state| {
+            state.ghost.peers.iter().any(|peer| peer.line == Line::Open && peer.evidence == Evidence::Older)
+        }));
+    }
+    all.extend(finally::witnesses(world));
+    all
+}
