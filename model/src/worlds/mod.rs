@@ -5,18 +5,31 @@
 //! transitions call [`Pool::step`](relink::pool::Pool::step) and nothing else of relink's decisions.
 //!
 //! * [`one_link`]: a single connection, which is a pool of one, with everything that can befall it.
-//! * [`pool_of_two`]: two places, three who come, wait, cancel, leave unclean or never come back.
+//! * [`pool_of_two`]: two places, three who come, wait, cancel, leave unclean or never come back; [`small_pool`]: two who do.
 //! * [`changing_pool`]: two places, two who come, while the pool is paused, resumed and resized.
 //! * [`two_endpoints`]: one place, two endpoints: order, hedging, a hold of one and of both.
+//! * [`silent_peer`]: a session that dies without a word under its borrower (L6).
+//! * [`jumping_clock`]: a clock that stands still or jumps while every session lives (S19).
+//! * [`fail_over`]: two endpoints that take turns at being the primary (L3).
 //!
 //! Assumed: the driver tells of a due timer before time passes on (a lag of nothing, in ticks of a
 //! millisecond), carries out every order, and gives each answer under the name it belongs to. Answers may come at any
 //! time, after they are of use, or never; duplicates, answers to earlier questions and to what is forgotten, and words
 //! of those who are no borrowers any more are played in every state (S6). Chance is an adversary: it takes every outcome
-//! of every draw.
+//! of every draw. What must happen in the end ([`law::Law::FINALLY`]) says itself what it assumes.
 //!
-//! Not covered: more than two places or endpoints, lifetimes, idle retirement and long-lease reports, askers, clocks
-//! that jump, real policies (the windows here are a few milliseconds), and anything that must happen *eventually*.
+//! Not covered: more than two places or endpoints, lifetimes, idle retirement and long-lease reports, askers, real policies
+//! (the windows here are a few milliseconds).
+//!
+//! * [`one_link`]: no pause, no other size.
+//! * [`pool_of_two`]: statements, demotions, fatal faults.
+//! * [`changing_pool`]: the end after a pause for ever; what must happen in the end is judged in the pools that do not change.
+//! * [`two_endpoints`]: the stop, jitter; L1 with the second endpoint good, the first hostile. A dial of the good one that is
+//!   slow but within the ceiling of the dial deadline is judged by the worlds of [`pacing`](crate::pacing).
+//! * [`silent_peer`]: whoever waits on the dead session does not cancel; how long a real server takes to know that it is dead.
+//! * [`jumping_clock`]: answers that had not come before the jump, lost sessions, a clock that runs backwards.
+//! * [`fail_over`]: a session that is lent without being asked, as `validate = "stale"` lends one that was in use within
+//!   `stale_after`: it may be on the old primary until somebody's statement shows it.
 
 mod adversary;
 pub mod bug;

@@ -67,9 +67,7 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
         all.push(Claim::<World>::reaches("two leases", |_, state| state.ghost.borrowers.len() > 1));
     }
     if world.faults.contains(&Fault::Misconfigured) {
-        all.push(Claim::<World>::reaches("held", |_, state| {
-            some_link(state, |link| matches!(link, Link::Held { .. }))
-        }));
+        all.push(Claim::<World>::reaches("held", |_, state| state.pool.pacer().held().is_some()));
     }
     if world.faults.contains(&Fault::Overloaded) && world.policy.backoff == Backoff::Relink {
         all.push(Claim::<World>::reaches("overloaded", |_, state| {
