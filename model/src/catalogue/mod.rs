@@ -20,7 +20,7 @@ use std::{
 };
 
 use relink::{
-    Policy,
+    Policy, Validate,
     policy::{Assume, PolicyError},
 };
 
@@ -197,6 +197,11 @@ fn not_proved(policy: &Policy) -> Vec<String> {
     if clients.is_none() || capacity_per_s.is_none() || reject_cost.is_none() {
         let missing = "L2 for a fleet of your size: [assume] clients, slots, capacity_per_s and reject_cost state it";
         lines.push(missing.to_owned());
+    }
+    if policy.validate == Validate::Stale {
+        let unasked = "L3 for a session that is lent unasked because it was in use within stale_after: it may be on the old primary \
+                       until a statement shows it";
+        lines.push(unasked.to_owned());
     }
     lines.extend(
         [
