@@ -12,6 +12,7 @@ pub mod demo;
 pub mod diagram;
 pub mod export;
 pub mod fleet;
+pub mod named;
 pub mod pacing;
 pub mod proxy;
 pub mod reduce;
