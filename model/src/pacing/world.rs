@@ -10,6 +10,7 @@ use super::{
     bug::Bug,
     ghost::{Dial, Ghost, Ledger, Session},
     law::{self, Law},
+    tell,
 };
 use crate::{
     check::Chance,
@@ -61,7 +62,7 @@ pub struct Promise {
 }
 
 /// One state, seen from the frame whose present is [`NOW`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     /// The machine under test.
     pub pacer: Pacer,
@@ -323,6 +324,10 @@ impl Model for World {
         };
         // That time can pass for ever while nothing changes is what S15 looks for.
         (action == Action::Tick || next != *last).then_some(next)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        tell::action(action)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

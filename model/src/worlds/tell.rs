@@ -37,7 +37,7 @@ impl Tell for World {
     }
 }
 
-const fn name(link: &Link) -> &'static str {
+pub(super) const fn name(link: &Link) -> &'static str {
     match link {
         Link::Idle => "idle",
         Link::Waiting => "waiting",
@@ -54,7 +54,7 @@ const fn name(link: &Link) -> &'static str {
 }
 
 /// Who, and what.
-fn told(event: Event) -> (&'static str, String) {
+pub(super) fn told(event: Event) -> (&'static str, String) {
     let fault = |what: &str, fault: Fault| format!("{what}: {fault}");
     let (who, what) = match event {
         Event::Asked { lease, .. } => ("borrower", format!("{} asks for a session", lease.0)),
@@ -83,7 +83,7 @@ fn told(event: Event) -> (&'static str, String) {
     (who, what)
 }
 
-const fn left(work: Work) -> &'static str {
+pub(super) const fn left(work: Work) -> &'static str {
     match work {
         Work::AtRest => "at rest",
         Work::InTransaction => "in a transaction",
