@@ -3,7 +3,12 @@
 use relink::{Time, pacer::Event};
 
 use super::world::{Action, State, World};
-use crate::{catalogue::story::Tell, show, worlds::NOW};
+use crate::{
+    catalogue::{run::Run, story::Tell},
+    check::Counterexample,
+    show,
+    worlds::NOW,
+};
 
 impl Tell for World {
     fn passes(&self, action: &Action) -> u64 {
@@ -15,6 +20,10 @@ impl Tell for World {
             Action::Dial(_) => ("process", format!("dials endpoint {}", self.next(state).endpoint)),
             Action::Tick | Action::Tell(..) | Action::Lose(..) | Action::Close(_) | Action::Promise(_) => told(action),
         }
+    }
+
+    fn run(&self, found: &Counterexample<Self>) -> Option<Run> {
+        Some(self.rerun(found))
     }
 
     fn place(&self, state: &State) -> String {

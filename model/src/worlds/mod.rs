@@ -23,6 +23,7 @@ pub mod bug;
 mod finally;
 pub mod ghost;
 pub mod law;
+mod rerun;
 mod show;
 mod tell;
 mod witness;

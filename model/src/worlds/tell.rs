@@ -3,7 +3,10 @@
 use relink::{Fault, Work, link::Link, pool::Event};
 
 use super::world::{Action, State, World};
-use crate::catalogue::story::Tell;
+use crate::{
+    catalogue::{run::Run, story::Tell},
+    check::Counterexample,
+};
 
 impl Tell for World {
     fn passes(&self, action: &Action) -> u64 {
@@ -22,6 +25,10 @@ impl Tell for World {
             Action::FailOver => ("server", format!("endpoint {} is the primary now", self.next_primary(state))),
             Action::Tell(event, _) => told(event),
         }
+    }
+
+    fn run(&self, found: &Counterexample<Self>) -> Option<Run> {
+        Some(self.rerun(found))
     }
 
     fn place(&self, state: &State) -> String {
