@@ -36,20 +36,30 @@ impl World {
         if action == Action::Tick {
             real.pass(self.tick);
         }
-        let Some((state, event, chance)) = self.event(state, action) else { return };
-        steps.push(self.step_of(real, &state, event, chance));
-        if !matches!(event, Event::Dialed { .. }) {
-            return;
-        }
-        let mut state = self.told(&state, event, chance);
-        while let Some(dial) = self.beaten(&state) {
-            let event = Event::Abandoned { dial };
+        let Some((mut state, mut event, chance)) = self.event(state, action) else { return };
+        let first = steps.len();
+        loop {
             steps.push(self.step_of(real, &state, event, chance));
             state = self.told(&state, event, chance);
+            // As the world does: once a race is won, it gives up the dials that lost it.
+            let won = matches!(action, Action::Tell(Event::Dialed { .. }, _));
+            match self.beaten(&state).filter(|_| won) {
+                Some(dial) => event = Event::Abandoned { dial },
+                None => break,
+            }
+        }
+        // The world renames when all of it has happened.
+        for step in steps.iter().skip(first) {
+            if let Event::Dialed { dial } | Event::Failed { dial, .. } | Event::Abandoned { dial } = step.event {
+                real.dials.retain(|known| *known != dial);
+            }
+            if let Some(Command::Dial { dial, .. }) = step.command {
+                real.dialed(dial);
+            }
         }
     }
 
-    fn step_of(&self, real: &mut Real, state: &State, event: Event, chance: u64) -> Step {
+    fn step_of(&self, real: &Real, state: &State, event: Event, chance: u64) -> Step {
         let (_, command) = self.step(state, event, chance);
         let named = match event {
             Event::Dialed { dial } => Event::Dialed { dial: real.dial(dial) },
@@ -61,12 +71,6 @@ impl World {
             dial: real.dial(dial),
             deadline: real.at(deadline),
         });
-        if let Event::Dialed { dial } | Event::Failed { dial, .. } | Event::Abandoned { dial } = named {
-            real.dials.retain(|known| *known != dial);
-        }
-        if let Some(Command::Dial { dial, .. }) = command {
-            real.dialed(dial);
-        }
         Step { now: real.now, event: named, chance, command }
     }
 }
