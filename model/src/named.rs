@@ -49,18 +49,32 @@ const fn world(name: &'static str, about: &'static str, build: fn() -> Option<Wo
 }
 
 /// Every world that has a name: pools, processes, fleets.
-pub static WORLDS: [Named; 21] = [
+pub static WORLDS: [Named; 25] = [
     world("one-link", "one link and its pacer: everything that can befall a connection", || {
         pool(worlds::one_link(None))
     }),
     world("pool-of-two", "two places; three who come, wait, cancel, leave unclean or never come back", || {
         pool(worlds::pool_of_two(None))
     }),
+    world("small-pool", "two places and one endpoint; two borrowers, who leave sessions clean", || {
+        pool(worlds::small_pool(None))
+    }),
     world("changing-pool", "two places and two borrowers, while the pool is paused, resumed and resized", || {
         pool(worlds::changing_pool(None))
     }),
     world("two-endpoints", "one place and two endpoints: their order, hedged dials, holds", || {
         pool(worlds::two_endpoints(None))
+    }),
+    world(
+        "silent-peer",
+        "one session that may die in silence under a statement, and a server that is asked about it",
+        || pool(worlds::silent_peer(None)),
+    ),
+    world("jumping-clock", "one place whose sessions live, and a clock that stands still, ticks or jumps", || {
+        pool(worlds::jumping_clock(None))
+    }),
+    world("fail-over", "one place and two endpoints that take turns at being the primary", || {
+        pool(worlds::fail_over(None))
     }),
     world("process-of-1", "one place that wants a session, one endpoint", || process(pacing::one_endpoint(1, 1, None))),
     world("process-of-2", "two places that want a session each, one endpoint", || {

@@ -1,6 +1,9 @@
 //! A run that breaks a property as its machine was driven, with real times and names: what `relink replay` gives again.
 
-use std::fmt::{self, Debug};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Debug},
+};
 
 use relink::{
     DialId, LeaseId, Policy, Span, Time,
@@ -176,13 +179,15 @@ pub(crate) struct Real {
     /// Those that anybody may still speak of, in the order of the frame's names.
     pub(crate) dials: Vec<DialId>,
     pub(crate) leases: Vec<LeaseId>,
+    /// By when the last question of each session must be answered, which is its name.
+    asked_by: BTreeMap<DialId, Time>,
     dialed: u64,
     asked: u64,
 }
 
 impl Real {
     pub(crate) const fn new() -> Self {
-        Self { now: Time::ZERO, dials: Vec::new(), leases: Vec::new(), dialed: 0, asked: 0 }
+        Self { now: Time::ZERO, dials: Vec::new(), leases: Vec::new(), asked_by: BTreeMap::new(), dialed: 0, asked: 0 }
     }
 
     pub(crate) fn pass(&mut self, span: Span) {
@@ -191,6 +196,16 @@ impl Real {
 
     pub(crate) fn at(&self, at: Time) -> Time {
         if at == Time::NEVER { at } else { self.now + (at - NOW) }
+    }
+
+    /// A question about a session, under its real name, is asked.
+    pub(crate) fn question(&mut self, dial: DialId, by: Time) {
+        self.asked_by.insert(dial, by);
+    }
+
+    /// The name of a question that is answered. In a frame all that are overdue have one; of a session only one is open.
+    pub(crate) fn answer(&self, dial: DialId, by: Time) -> Time {
+        self.asked_by.get(&dial).copied().filter(|_| by <= NOW).unwrap_or_else(|| self.at(by))
     }
 
     /// A dial that is known, or one that the machine names only now: it counts on.

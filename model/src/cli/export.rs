@@ -48,8 +48,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         World::Fleet(fleet) => write(to, &args.out, named.name, &*fleet, &OF_A_FLEET),
         World::Process(process) => write(to, &args.out, named.name, &*process, &OF_A_PROCESS),
         World::Pool(_) => Err(Failed::Usage(format!(
-            "{} is the world of a pool, whose laws are judged step by step by our own ghost: \
-             there is nothing to ask another tool; export a process or a fleet",
+            "{} is the world of a pool: what must happen there in the end is claimed of cycles, \
+             which the question that is exported cannot say; export a process or a fleet",
             named.name
         ))),
     }

@@ -32,6 +32,9 @@ impl World {
             }
             match *action {
                 Action::Tick => real.pass(Span::from_millis(1)),
+                Action::Jump => real.pass(self.jump.unwrap_or_default()),
+                // The pool is not told.
+                Action::Die(_) | Action::FailOver => {}
                 Action::Tell(event, chance) => steps.push(self.step_of(&mut real, state.clone(), event, chance)),
             }
         }
@@ -73,6 +76,13 @@ impl World {
                 Command::Refuse { lease, .. } | Command::Report { lease, .. } => {
                     real.leases.retain(|known| *known != lease);
                 }
+                Command::Link {
+                    command:
+                        link::Command::Probe { dial, by }
+                        | link::Command::Reset { dial, by }
+                        | link::Command::Ask { dial, by },
+                    ..
+                } => real.question(dial, by),
                 Command::Link { .. } | Command::Grant { .. } => {}
             }
         }
@@ -92,12 +102,22 @@ fn event_of(real: &Real, event: Event) -> Event {
         Event::Accepted { slot, dial } => Event::Accepted { slot, dial: real.dial(dial) },
         Event::Dialed { slot, dial } => Event::Dialed { slot, dial: real.dial(dial) },
         Event::DialFailed { slot, dial, fault } => Event::DialFailed { slot, dial: real.dial(dial), fault },
-        Event::Proved { slot, dial, by } => Event::Proved { slot, dial: real.dial(dial), by: real.at(by) },
-        Event::Unproved { slot, dial, by, fault } => {
-            Event::Unproved { slot, dial: real.dial(dial), by: real.at(by), fault }
+        Event::Proved { slot, dial, by } => {
+            let dial = real.dial(dial);
+            Event::Proved { slot, dial, by: real.answer(dial, by) }
         }
-        Event::FoundAlive { slot, dial, by } => Event::FoundAlive { slot, dial: real.dial(dial), by: real.at(by) },
-        Event::FoundDead { slot, dial, by } => Event::FoundDead { slot, dial: real.dial(dial), by: real.at(by) },
+        Event::Unproved { slot, dial, by, fault } => {
+            let dial = real.dial(dial);
+            Event::Unproved { slot, dial, by: real.answer(dial, by), fault }
+        }
+        Event::FoundAlive { slot, dial, by } => {
+            let dial = real.dial(dial);
+            Event::FoundAlive { slot, dial, by: real.answer(dial, by) }
+        }
+        Event::FoundDead { slot, dial, by } => {
+            let dial = real.dial(dial);
+            Event::FoundDead { slot, dial, by: real.answer(dial, by) }
+        }
         Event::Lost { slot, dial, fault } => Event::Lost { slot, dial: real.dial(dial), fault },
         Event::Gone { slot, dial } => Event::Gone { slot, dial: real.dial(dial) },
         Event::Stopped { deadline } => Event::Stopped { deadline: real.at(deadline) },

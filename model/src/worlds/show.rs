@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use relink::{link::Link, pool::Event};
+use relink::{Time, link::Link, pool::Event};
 
 use super::{
     NOW,
@@ -26,17 +26,17 @@ impl fmt::Debug for State {
             writeln!(f, "waiting: {}, for it ends {}", waiter.lease.0, until(waiter.deadline))?;
         }
         for borrower in &ghost.borrowers {
-            let work = tell::left(borrower.work);
-            writeln!(
-                f,
-                "borrower: {} has {} of link {}, {work}",
-                borrower.lease.0,
-                name(borrower.dial),
-                borrower.slot
-            )?;
+            let (lease, dial, work) = (borrower.lease.0, name(borrower.dial), tell::left(borrower.work));
+            let silent = borrower.noticed_by < Time::NEVER;
+            let silent = silent.then(|| format!(", its peer is silent: noticed {}", until(borrower.noticed_by)));
+            let silent = silent.unwrap_or_default();
+            writeln!(f, "borrower: {lease} has {dial} of link {}, {work}{silent}", borrower.slot)?;
         }
         let paused = if ghost.paused { "paused, " } else { "" };
         let stopped = ghost.stopped.map_or_else(String::new, |at| format!("told to end {}, ", until(at)));
+        if pool.pacer().endpoints() > 1 {
+            writeln!(f, "primary, where roles matter: endpoint {}", ghost.primary)?;
+        }
         write!(f, "pool: {paused}{stopped}size {}", pool.max_size())?;
         ghost.broken.map_or(Ok(()), |law| write!(f, "\n{} is broken", law.name()))
     }
@@ -105,7 +105,13 @@ impl fmt::Display for Shown<'_, Peer> {
 
 /// Who, what, about which of them, and with which chance.
 pub(super) fn action(action: &Action) -> String {
-    let Action::Tell(event, word) = *action else { return "time passes".to_owned() };
+    let (event, word) = match *action {
+        Action::Tick => return "time passes".to_owned(),
+        Action::Jump => return "clock jumps".to_owned(),
+        Action::Die(slot) => return format!("server falls silent under a statement: link {slot}"),
+        Action::FailOver => return "server hands its role to the next endpoint".to_owned(),
+        Action::Tell(event, word) => (event, word),
+    };
     let (who, what) = tell::told(event);
     let which = match event {
         Event::Accepted { slot, dial } | Event::Dialed { slot, dial } | Event::DialFailed { slot, dial, .. } => {
