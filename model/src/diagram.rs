@@ -5,6 +5,10 @@ use std::{
     fmt::Write as _,
 };
 
+use layout::{
+    backends::svg::SVGWriter,
+    gv::{DotParser, GraphBuilder},
+};
 use relink::{
     DialId, Fault, LeaseId, Policy, Span, Time, Work,
     link::{Event as On, Link},
@@ -29,19 +33,60 @@ pub fn mermaid(machine: Machine) -> String {
     let mut text = String::from("stateDiagram-v2\n");
     let _ = writeln!(text, "    [*] --> {}", start(machine));
     for ((from, to), events) in edges(machine) {
-        let _ = writeln!(text, "    {from} --> {to}: {}", joined(&events));
+        let _ = writeln!(text, "    {from} --> {to}: {}", joined(&events, ", "));
     }
     text
 }
 
-/// The machine as a Graphviz digraph.
+/// The machine as a Graphviz digraph. Its nodes are declared in the order of a life, which is that of the rows.
 pub fn dot(machine: Machine) -> String {
-    let mut text = format!("digraph {machine:?} {{\n    start [shape=point]\n    start -> {}\n", start(machine));
-    for ((from, to), events) in edges(machine) {
-        let _ = writeln!(text, "    {from} -> {to} [label=\"{}\"]", joined(&events));
+    let mut text = format!("digraph {machine:?} {{\n    start [shape=point]\n");
+    for state in states(machine) {
+        let _ = writeln!(text, "    {state} [shape=box]");
+    }
+    let _ = writeln!(text, "    start -> {}", start(machine));
+    let edges = edges(machine);
+    let place = |name: &str| states(machine).iter().position(|state| *state == name);
+    let mut in_order: Vec<_> = edges.iter().collect();
+    in_order.sort_by_key(|((from, to), _)| (place(from), place(to)));
+    for ((from, to), events) in in_order {
+        let _ = writeln!(text, "    {from} -> {to} [label=\"{}\"]", joined(events, "\\n"));
     }
     text.push_str("}\n");
     text
+}
+
+/// The machine as a picture in SVG: what [`dot`] says, laid out.
+///
+/// # Errors
+/// If the layout cannot read what [`dot`] says.
+pub fn svg(machine: Machine) -> Result<String, String> {
+    let graph = DotParser::new(&dot(machine)).process()?;
+    let mut builder = GraphBuilder::new();
+    builder.visit_graph(&graph);
+    let mut picture = SVGWriter::new();
+    builder.get().do_it(false, false, false, &mut picture);
+    Ok(picture.finalize())
+}
+
+/// Every state, in the order of a life.
+const fn states(machine: Machine) -> &'static [&'static str] {
+    match machine {
+        Machine::Link => &[
+            "Idle",
+            "Waiting",
+            "Held",
+            "Dialing",
+            "Online",
+            "Leased",
+            "Suspected",
+            "Draining",
+            "Probing",
+            "Closing",
+            "Closed",
+        ],
+        Machine::Pacer => &["Up", "Settling", "Down", "Overloaded", "Held"],
+    }
 }
 
 const fn start(machine: Machine) -> &'static str {
@@ -51,8 +96,8 @@ const fn start(machine: Machine) -> &'static str {
     }
 }
 
-fn joined(events: &BTreeSet<&'static str>) -> String {
-    events.iter().copied().collect::<Vec<_>>().join(", ")
+fn joined(events: &BTreeSet<&'static str>, between: &str) -> String {
+    events.iter().copied().collect::<Vec<_>>().join(between)
 }
 
 fn edges(machine: Machine) -> Edges {

@@ -1,15 +1,20 @@
 //! A graph as other model checkers read it, so that their verdicts can be held against [`check`](crate::check)'s.
 //!
-//! Storm decides what happens almost surely and what it costs (an MDP in the DRN format, states and choices one by one);
-//! SPIN decides what happens whatever the coins do (Promela around tables in C). Both explore anew what they are given,
-//! and neither shares any code with this crate. What they cannot show is that the graph is the model's.
+//! PRISM and Storm decide what happens almost surely and what it costs (an MDP, states and choices one by one: the explicit
+//! files of the one, the DRN format of the other); SPIN decides what happens whatever the coins do (Promela around tables
+//! in C). All explore anew what they are given, and none shares any code with this crate. What they cannot show is that
+//! the graph is the model's.
 
 use std::{
     collections::BTreeMap,
     io::{self, Write},
 };
 
-use crate::check::{Chance, Graph};
+use crate::{
+    check::{Chance, Graph},
+    fleet::Fleet,
+    pacing,
+};
 
 /// What is asked about a graph: names for its states, and what its transitions cost.
 #[derive(Debug)]
@@ -22,7 +27,57 @@ pub struct Questions<M: Chance> {
     pub cost: fn(&M, &M::State, &M::Action) -> u32,
 }
 
-/// Writes the graph as an MDP for Storm, with the labels `init`, `assumed` and `goal` and the rewards `cost`. A coin's
+/// L2 and L2q: a server that stays up, and all sessions open.
+pub const OF_A_FLEET: Questions<Fleet> = Questions { assume: Fleet::up, goal: Fleet::all_online, cost: Fleet::ticks };
+
+/// L1: an endpoint that keeps its promise, and a session at every place.
+pub const OF_A_PROCESS: Questions<pacing::world::World> = Questions {
+    assume: pacing::world::World::is_well,
+    goal: pacing::world::World::is_whole,
+    cost: |_, _, action| u32::from(*action == pacing::world::Action::Tick),
+};
+
+/// Writes the graph as an MDP for PRISM: its explicit files of transitions, labels and transition rewards (`.tra`, `.lab`,
+/// `.trew`), with the labels `init`, `deadlock` (of no state), `assumed` and `goal`. Choices are as for [`storm`].
+///
+/// # Errors
+///
+/// Those of the writers.
+pub fn prism<M: Chance>(
+    model: &M,
+    graph: &Graph<'_, M>,
+    ask: &Questions<M>,
+    [transitions, labels, rewards]: [&mut impl Write; 3],
+) -> io::Result<()> {
+    let choices = choices(model, graph, ask);
+    let all = || (0..).zip(&choices).flat_map(|(id, of)| (0..).zip(of).map(move |(name, choice)| (id, name, choice)));
+    let (states, count) = (choices.len(), all().count());
+    let ways = |is: fn(&Choice) -> bool| {
+        all().filter(|(.., choice)| is(choice)).map(|(.., choice)| choice.times.len()).sum::<usize>()
+    };
+    writeln!(transitions, "{states} {count} {}", ways(|_| true))?;
+    writeln!(rewards, "{states} {count} {}", ways(|choice| choice.cost > 0.0))?;
+    for (id, name, choice) in all() {
+        for (to, chance) in choice.chances() {
+            writeln!(transitions, "{id} {name} {to} {chance}")?;
+            if choice.cost > 0.0 {
+                writeln!(rewards, "{id} {name} {to} {}", choice.cost)?;
+            }
+        }
+    }
+    writeln!(labels, "0=\"init\" 1=\"deadlock\" 2=\"assumed\" 3=\"goal\"")?;
+    let starts = model.init_states();
+    for (id, state) in (0..).map_while(|id| graph.state(id).map(|state| (id, state))) {
+        let holds = [(0, starts.contains(state)), (2, (ask.assume)(model, state)), (3, (ask.goal)(model, state))];
+        let named: String = holds.iter().filter(|(_, is)| *is).map(|(label, _)| format!(" {label}")).collect();
+        if !named.is_empty() {
+            writeln!(labels, "{id}:{named}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the graph as an MDP for Storm, in its DRN format, with the labels `init`, `assumed` and `goal` and the rewards `cost`. A coin's
 /// state has one choice, any other as many as transitions; a dead end stays where it is.
 ///
 /// # Errors
@@ -43,9 +98,8 @@ pub fn storm<M: Chance>(model: &M, graph: &Graph<'_, M>, ask: &Questions<M>, out
         writeln!(out, "state {id} [0]{init}{assumed}{goal}")?;
         for (name, choice) in choices.iter().enumerate() {
             writeln!(out, "\taction {name} [{}]", choice.cost)?;
-            let chances = choice.times.values().sum::<u32>();
-            for (to, times) in &choice.times {
-                writeln!(out, "\t\t{to} : {}", f64::from(*times) / f64::from(chances))?;
+            for (to, chance) in choice.chances() {
+                writeln!(out, "\t\t{to} : {chance}")?;
             }
         }
     }
@@ -57,6 +111,14 @@ struct Choice {
     cost: f64,
     /// Where it leads, and in how many of equally likely ways.
     times: BTreeMap<u32, u32>,
+}
+
+impl Choice {
+    /// Where it leads, and how likely.
+    fn chances(&self) -> impl Iterator<Item = (u32, f64)> {
+        let all = f64::from(self.times.values().sum::<u32>());
+        self.times.iter().map(move |(to, times)| (*to, f64::from(*times) / all))
+    }
 }
 
 fn choices<M: Chance>(model: &M, graph: &Graph<'_, M>, ask: &Questions<M>) -> Vec<Vec<Choice>> {
@@ -82,7 +144,7 @@ fn choices<M: Chance>(model: &M, graph: &Graph<'_, M>, ask: &Questions<M>) -> Ve
 }
 
 /// Writes the graph as Promela for SPIN, where coins are the adversary's, with the claim `recovers`: ◇□assumed ⇒ ◇□goal.
-/// The transitions go to `tables`, which the text includes as `tables.h`.
+/// The transitions go to `tables`, which the text includes under the name `header`.
 ///
 /// # Errors
 ///
@@ -91,6 +153,7 @@ pub fn spin<M: Chance>(
     model: &M,
     graph: &Graph<'_, M>,
     ask: &Questions<M>,
+    header: &str,
     text: &mut impl Write,
     tables: &mut impl Write,
 ) -> io::Result<()> {
@@ -112,7 +175,7 @@ pub fn spin<M: Chance>(
     table(tables, "unsigned char", "is", &is)?;
 
     let look = "now.assumed = is[now.at] & 1; now.goal = is[now.at] >> 1;";
-    writeln!(text, "c_decl {{ \\#include \"tables.h\" }}\nint at;\nbool assumed;\nbool goal;\n")?;
+    writeln!(text, "c_decl {{ \\#include \"{header}\" }}\nint at;\nbool assumed;\nbool goal;\n")?;
     writeln!(text, "active proctype fleet() {{\n    if")?;
     for start in starts {
         writeln!(text, "    :: d_step {{ at = {start}; c_code {{ {look} }} }}")?;

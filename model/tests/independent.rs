@@ -10,7 +10,7 @@ use std::{env, ffi::OsString, fs, fs::File, io::BufWriter, path::Path, path::Pat
 use relink::{Backoff, Fault, Policy, Span};
 use relink_model::{
     check::{Case, Graph, Limit, explore},
-    export::{self, Questions},
+    export::{self, OF_A_FLEET},
     fleet::{
         Fleet,
         server::Server,
@@ -19,8 +19,6 @@ use relink_model::{
         },
     },
 };
-
-const ASK: Questions<Fleet> = Questions { assume: Fleet::up, goal: Fleet::all_online, cost: Fleet::ticks };
 
 fn fleet(count: usize, policy: Policy, server: Server) -> Fleet {
     let policy = policy.check().expect("the reduced policy is valid");
@@ -66,7 +64,7 @@ struct Found {
 
 fn asked_of_storm(python: &OsString, name: &str, fleet: &Fleet) -> Found {
     let (file, graph) = (room("storm").join(format!("{name}.drn")), graph(fleet));
-    export::storm(fleet, &graph, &ASK, &mut create(&file)).expect("it is written");
+    export::storm(fleet, &graph, &OF_A_FLEET, &mut create(&file)).expect("it is written");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/storm.py");
     let said = output(Command::new(python).arg(script).arg(&file));
     let numbers: Vec<f64> = said.lines().filter_map(|line| line.parse().ok()).collect();
@@ -138,7 +136,7 @@ fn storm_finds_the_same_worst_case_times() {
 fn asked_of_spin(name: &str, fleet: &Fleet) -> (usize, bool) {
     let (room, graph) = (room(&format!("spin {name}")), graph(fleet));
     let [mut text, mut tables] = ["fleet.pml", "tables.h"].map(|file| create(&room.join(file)));
-    export::spin(fleet, &graph, &ASK, &mut text, &mut tables).expect("it is written");
+    export::spin(fleet, &graph, &OF_A_FLEET, "tables.h", &mut text, &mut tables).expect("it is written");
     drop((text, tables));
     output(Command::new("spin").args(["-a", "fleet.pml"]).current_dir(&room));
     // A path is never longer than the states of the graph and of the claim's automaton, each in two rounds.

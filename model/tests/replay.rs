@@ -8,6 +8,7 @@ use relink::{
     adapter::{Record, Step},
     pool::{self, Event, Pool},
 };
+use relink_model::catalogue::run::{Machine, Run};
 
 #[test]
 fn a_run_of_the_machine_replays_and_can_be_told() {
@@ -42,6 +43,54 @@ fn what_is_no_record_is_refused_with_one_line() {
     assert_eq!(code, 2);
     assert!(err.contains("is no record of a run"), "{err}");
     assert_eq!(err.lines().count(), 1, "{err}");
+}
+
+#[test]
+fn a_falsified_policy_leaves_a_run_that_replays() {
+    // Jitter down to nothing: a failure may be followed at once by another dial.
+    let folder = falsified("jitter", "backoff = { kind = \"full_jitter\", base = \"100ms\", cap = \"30s\" }\n", "S3");
+    let text = fs::read_to_string(folder.join("S3-a-process-of-1.json")).unwrap();
+    let (code, out, err) = replay_text("counterexample", &text, &[]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("S3 in a process of 1\n         0 ms  Requested { endpoint: 0 }\n"), "{out}");
+    assert!(out.contains("replays: the machine does exactly this, in 3 steps"), "{out}");
+    let page = fs::read_to_string(folder.join("REPORT.md")).unwrap();
+    assert!(page.contains("sequenceDiagram") && page.contains("`relink replay S3-a-process-of-1.json`"), "{page}");
+
+    let mut run: Run = serde_json::from_str(&text).unwrap();
+    let Machine::Pacer(paced) = &mut run.record else { panic!("{text}") };
+    paced.steps.last_mut().unwrap().command = None;
+    let (code, out, err) = replay_text("tampered", &serde_json::to_string(&run).unwrap(), &[]);
+    assert_eq!(code, 1);
+    // What came before the divergence is told.
+    assert!(out.contains("fault: Refused"), "{out}");
+    assert!(
+        err.contains("step 2: Requested { endpoint: 0 } at 1 ms commanded nothing, and the machine commands"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_run_without_end_is_told_once_around() {
+    let fixed = "dial_deadline = \"5s\"\ndial_deadline_max = \"5s\"\n";
+    let folder = falsified("patience", fixed, "L1");
+    let text = fs::read_to_string(folder.join("L1-a-process-of-1.json")).unwrap();
+    let (code, out, err) = replay_text("lasso", &text, &[]);
+    assert_eq!(code, 0, "{err}");
+    let (_, cycle) = out.split_once("and from here for ever:\n").unwrap();
+    assert!(cycle.contains("fault: TimedOut") && cycle.contains("  the end\n"), "{out}");
+}
+
+/// The folder of a report on a policy that breaks this property.
+fn falsified(name: &str, policy: &str, property: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replay-{name}"));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("policy.toml");
+    fs::write(&file, policy).unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_relink"));
+    let output = check.args(["check", "--only", property, "--policy"]).arg(file).arg("--report").arg(&folder).output();
+    assert_eq!(output.unwrap().status.code(), Some(1));
+    folder
 }
 
 /// A pool that is refused, dials again when it is time, and serves the one who waits.

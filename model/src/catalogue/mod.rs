@@ -7,6 +7,7 @@
 mod page;
 pub mod property;
 pub mod report;
+pub mod run;
 pub mod scenes;
 pub mod story;
 
@@ -173,7 +174,7 @@ fn judged(scene: &Scene, found: &[Finding]) -> Vec<Row> {
             verdict: if broken.is_some() { Verdict::Falsified } else { Verdict::Holds },
             reason: vain.or_else(|| first.numbers.clone()),
             witness: unreached.is_empty(),
-            story: broken.and_then(|one| one.story.clone()),
+            story: broken.and_then(|one| one.story.clone()).map(|story| story.named(known.id, &scene.world)),
             ..Row::of(known, &scene.world)
         })
     };

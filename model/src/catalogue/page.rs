@@ -1,16 +1,26 @@
-//! A report as files: a page in Markdown with sequence diagrams, and JUnit for a CI server.
+//! A report as files: a page in Markdown with sequence diagrams, counterexamples to replay, and JUnit for a CI server.
 
 use std::fmt::Write as _;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-use super::report::{Level, Overall, Report, Row, Verdict};
+use super::{
+    report::{Level, Overall, Report, Row, Verdict},
+    run::Run,
+};
 use crate::reduce;
 
 impl Report {
     /// The page and what belongs to it, as names and contents.
-    pub fn files(&self) -> Vec<(String, String)> {
-        vec![("REPORT.md".to_owned(), self.page())]
+    ///
+    /// # Errors
+    /// As `serde_json`; there is no value here that it refuses.
+    pub fn files(&self) -> serde_json::Result<Vec<(String, String)>> {
+        let mut files = vec![("REPORT.md".to_owned(), self.page())];
+        for run in self.properties.iter().filter_map(replayable) {
+            files.push((file_name(run), serde_json::to_string_pretty(run)? + "\n"));
+        }
+        Ok(files)
     }
 
     /// One page in Markdown.
@@ -55,6 +65,13 @@ impl Report {
             if let Some(story) = &row.story {
                 let _ = writeln!(page, "```text\n{}```\n\n```mermaid\n{}```", story.text(), story.mermaid());
             }
+            if let Some(run) = replayable(row) {
+                let _ = writeln!(
+                    page,
+                    "\nThe same run through the production functions: `relink replay {}`.",
+                    file_name(run)
+                );
+            }
         }
         page.push_str("\n## What is not proved\n\n");
         for line in &self.not_proved {
@@ -93,6 +110,17 @@ impl Report {
         report.add_test_suite(suite);
         report.to_string()
     }
+}
+
+/// The run that falsifies a property, where it is one machine's.
+fn replayable(row: &Row) -> Option<&Run> {
+    row.story.as_ref().filter(|_| row.verdict == Verdict::Falsified)?.run.as_ref()
+}
+
+/// `S3` in `a process of 1` as `S3-a-process-of-1.json`.
+fn file_name(run: &Run) -> String {
+    let words = run.world.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    format!("{}-{}.json", run.property, words.collect::<Vec<_>>().join("-"))
 }
 
 const fn word(verdict: Overall) -> &'static str {

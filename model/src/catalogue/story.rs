@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::run::Run;
 use crate::check::{Chance, Counterexample};
 
 /// A world whose runs can be told.
@@ -14,6 +15,11 @@ pub trait Tell: Chance {
 
     /// What matters of a state, in a few words.
     fn place(&self, state: &Self::State) -> String;
+
+    /// The same run as the machine was driven, for replay; `None` where there is more than one machine.
+    fn run(&self, _: &Counterexample<Self>) -> Option<Run> {
+        None
+    }
 }
 
 /// One step of a story.
@@ -32,12 +38,15 @@ pub struct Moment {
 }
 
 /// A run that breaks a claim.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Story {
     /// From the beginning to what is wrong, or to where it begins to go in a circle.
     pub stem: Vec<Moment>,
     /// What goes on for ever after that; empty if the stem ends in what is wrong.
     pub cycle: Vec<Moment>,
+    /// The run as the machine was driven, if it is one machine's.
+    #[serde(skip)]
+    pub run: Option<Run>,
 }
 
 impl Story {
@@ -46,7 +55,13 @@ impl Story {
         let mut at = 0;
         let Counterexample { stem, cycle, .. } = counterexample;
         let ends = cycle.first().map_or(&stem.last, |(state, _)| state);
-        Self { stem: moments(model, &stem.steps, ends, &mut at), cycle: moments(model, cycle, ends, &mut at) }
+        let stem = moments(model, &stem.steps, ends, &mut at);
+        Self { stem, cycle: moments(model, cycle, ends, &mut at), run: model.run(counterexample) }
+    }
+
+    /// Under the names that a report gives to the property and to the world.
+    pub(super) fn named(self, property: &str, world: &str) -> Self {
+        Self { run: self.run.map(|run| run.named(property, world)), ..self }
     }
 
     /// As lines: time, who, what, and the change.

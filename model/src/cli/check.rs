@@ -84,7 +84,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         write(file, &report.junit().map_err(|error| Failed::Environment(format!("cannot write junit: {error}")))?)?;
     }
     if let Some(folder) = &args.report {
-        for (name, text) in report.files() {
+        let files = report.files().map_err(|error| Failed::Environment(format!("cannot write json: {error}")))?;
+        for (name, text) in files {
             write(&folder.join(name), &text)?;
         }
     }

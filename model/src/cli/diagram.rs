@@ -30,6 +30,8 @@ enum Format {
     Mermaid,
     /// For Graphviz
     Dot,
+    /// A picture
+    Svg,
 }
 
 /// Prints the drawing.
@@ -41,6 +43,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
     let drawing = match args.format {
         Format::Mermaid => diagram::mermaid(machine),
         Format::Dot => diagram::dot(machine),
+        Format::Svg => {
+            diagram::svg(machine).map_err(|error| Failed::Environment(format!("cannot lay it out: {error}")))?
+        }
     };
     say(&drawing)
 }

@@ -5,8 +5,11 @@ mod check;
 mod classify;
 mod demo;
 mod diagram;
+mod explore;
+mod export;
 mod replay;
 mod simulate;
+mod world;
 
 use std::{
     io::{self, Write as _},
@@ -35,6 +38,10 @@ enum Command {
     Demo(demo::Args),
     /// Draw the state machines, from runs of the production step functions.
     Diagram(diagram::Args),
+    /// Look into a world in the browser: every state, what may happen in it, and what that leads to.
+    Explore(explore::Args),
+    /// Write a world for PRISM, Storm or SPIN, which check it with code that is not ours.
+    Export(export::Args),
     /// Give a recorded run to the pure machines, and show the first step that is not theirs.
     Replay(replay::Args),
     /// Simulate a fleet that loses its server and comes back, each process driven by the production functions.
@@ -60,6 +67,8 @@ fn main() -> ExitCode {
         Command::Classify(args) => classify::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Diagram(args) => diagram::run(&args),
+        Command::Explore(args) => explore::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     };

@@ -35,7 +35,11 @@ use process::{Process, Session};
 use server::{Answer, Server};
 use table::{Id, Processes};
 
-use crate::{check::Chance, worlds::NOW};
+use crate::{
+    check::Chance,
+    claim::{Claim, Claims},
+    worlds::NOW,
+};
 
 /// The most processes of a fleet.
 pub const FLEET_MAX: usize = 6;
@@ -53,7 +57,7 @@ pub struct Fleet {
 }
 
 /// Where a fleet is: two bytes a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State {
     /// In order; the places beyond the fleet's size are [`Id::NONE`].
     processes: [Id; FLEET_MAX],
@@ -175,7 +179,7 @@ impl Fleet {
     pub fn tell(&self, state: &State) -> String {
         let each = self.of(state).iter().filter_map(|id| self.processes.process(*id)).map(tell_process);
         let up = if state.up { "up" } else { "down" };
-        format!("{up}, backlog {}: {}", state.backlog, each.collect::<Vec<_>>().join("; "))
+        format!("{up}, backlog {}; {}", state.backlog, each.collect::<Vec<_>>().join("; "))
     }
 
     fn of<'a>(&self, state: &'a State) -> &'a [Id] {
@@ -310,11 +314,22 @@ impl Model for Fleet {
         Some(Self::sorted(state))
     }
 
+    fn format_action(&self, action: &Action) -> String {
+        tell::action(action)
+    }
+
+    /// Only the fleet knows what the numbers in a state stand for.
+    fn format_step(&self, last: &State, action: Action) -> Option<String> {
+        self.next_state(last, action).map(|next| self.tell(&next).replace("; ", "\n"))
+    }
+
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("every state is one of the fleet", |fleet: &Self, state| {
+        let known = Property::always("every state is one of the fleet", |fleet: &Self, state| {
             let known = |id: &Id| fleet.processes.process(*id).is_some();
             fleet.of(state).iter().all(known) && state.backlog <= fleet.server.backlog_max()
-        })]
+        });
+        let claims = self.claims();
+        [known].into_iter().chain(claims.iter().filter_map(Claim::property)).collect()
     }
 }
 

@@ -32,6 +32,8 @@
 pub mod bug;
 pub mod ghost;
 pub mod law;
+mod rerun;
+mod show;
 mod tell;
 pub mod world;
 

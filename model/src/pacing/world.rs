@@ -10,6 +10,7 @@ use super::{
     bug::Bug,
     ghost::{Dial, Ghost, Ledger, Session},
     law::{self, Law},
+    tell,
 };
 use crate::{
     check::Chance,
@@ -61,7 +62,7 @@ pub struct Promise {
 }
 
 /// One state, seen from the frame whose present is [`NOW`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     /// The machine under test.
     pub pacer: Pacer,
@@ -84,6 +85,16 @@ pub enum Action {
     Close(usize),
     /// The environment begins to keep its promise, or ends.
     Promise(bool),
+}
+
+impl State {
+    /// The same without the session at this place of the list, and that session.
+    fn without(&self, place: usize) -> Option<(Self, Session)> {
+        let session = *self.ghost.sessions.get(place)?;
+        let mut without = self.clone();
+        without.ghost.sessions.remove(place);
+        Some((without, session))
+    }
 }
 
 impl World {
@@ -163,43 +174,48 @@ impl World {
     }
 
     fn tell(&self, last: &State, event: Event, chance: u64) -> State {
-        let mut state = last.clone();
-        state.pacer = self.step(last, event, chance).0;
-        state.ghost.observe(self, &state.pacer, event);
-        law::judge(self, last, &mut state, Some(event), NOW);
-        if matches!(event, Event::Dialed { .. }) {
-            self.give_up_the_beaten(&mut state, chance);
+        let mut state = self.told(last, event, chance);
+        while let Some(dial) = self.beaten(&state).filter(|_| matches!(event, Event::Dialed { .. })) {
+            state = self.told(&state, Event::Abandoned { dial }, chance);
         }
         state
     }
 
-    /// A session ends: by chance, or on purpose.
-    fn end(&self, last: &State, place: usize, chance: Option<u64>) -> Option<State> {
-        let Session { endpoint, stable_at } = *last.ghost.sessions.get(place)?;
-        let mut without = last.clone();
-        without.ghost.sessions.remove(place);
-        Some(match chance {
-            Some(chance) => self.tell(&without, Event::Lost { endpoint, unstable: stable_at > NOW }, chance),
-            None => self.tell(&without, Event::Retired { endpoint }, 0),
+    /// After one event, and nothing that the pool does about it.
+    pub(super) fn told(&self, last: &State, event: Event, chance: u64) -> State {
+        let mut state = last.clone();
+        state.pacer = self.step(last, event, chance).0;
+        state.ghost.observe(self, &state.pacer, event);
+        law::judge(self, last, &mut state, Some(event), NOW);
+        state
+    }
+
+    /// What the pacer is told of an action, with the word of chance, and the state in which it is told: without the session
+    /// that has ended. `None`: nothing.
+    pub(super) fn event(&self, last: &State, action: Action) -> Option<(State, Event, u64)> {
+        Some(match action {
+            Action::Tick | Action::Promise(_) => return None,
+            Action::Dial(chance) => (last.clone(), Event::Requested { endpoint: self.next(last).endpoint }, chance),
+            Action::Tell(event, chance) => (last.clone(), event, chance),
+            Action::Lose(place, chance) => {
+                let (without, Session { endpoint, stable_at }) = last.without(place)?;
+                (without, Event::Lost { endpoint, unstable: stable_at > NOW }, chance)
+            }
+            Action::Close(place) => {
+                let (without, Session { endpoint, .. }) = last.without(place)?;
+                (without, Event::Retired { endpoint }, 0)
+            }
         })
     }
 
     /// The pool's rule: once a race is won, the dials that lost it are given up, the silent endpoints' first.
-    fn give_up_the_beaten(&self, state: &mut State, chance: u64) {
+    pub(super) fn beaten(&self, state: &State) -> Option<DialId> {
         let open = state.ghost.sessions.len();
         let hedges = usize::from(self.endpoints) - 1;
         let may_go_on = if self.is_whole(state) { 0 } else { (self.places() + hedges).saturating_sub(open) };
-        while state.ghost.dials.len() > may_go_on {
-            let favourite = state.pacer.favourite();
-            let dials = &state.ghost.dials;
-            let beaten = dials.iter().find(|dial| dial.id.endpoint() != favourite).or(dials.first());
-            let Some(dial) = beaten.map(|dial| dial.id) else { return };
-            let last = state.clone();
-            let event = Event::Abandoned { dial };
-            state.pacer = self.step(&last, event, chance).0;
-            state.ghost.observe(self, &state.pacer, event);
-            law::judge(self, &last, state, Some(event), NOW);
-        }
+        let (favourite, dials) = (state.pacer.favourite(), &state.ghost.dials);
+        let silent = dials.iter().find(|dial| dial.id.endpoint() != favourite);
+        silent.or(dials.first()).filter(|_| dials.len() > may_go_on).map(|dial| dial.id)
     }
 
     /// The same state in the frame whose present is [`NOW`], when it is `now` in the old one.
@@ -317,12 +333,18 @@ impl Model for World {
             }
             Action::Dial(chance) => self.seen_from(self.dial(last, chance), NOW),
             Action::Tell(event, chance) => self.seen_from(self.tell(last, event, chance), NOW),
-            Action::Lose(place, chance) => self.seen_from(self.end(last, place, Some(chance))?, NOW),
-            Action::Close(place) => self.seen_from(self.end(last, place, None)?, NOW),
+            Action::Lose(..) | Action::Close(_) => {
+                let (last, event, chance) = self.event(last, action)?;
+                self.seen_from(self.tell(&last, event, chance), NOW)
+            }
             Action::Promise(well) => State { ghost: Ghost { well, ..last.ghost.clone() }, ..last.clone() },
         };
         // That time can pass for ever while nothing changes is what S15 looks for.
         (action == Action::Tick || next != *last).then_some(next)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        tell::action(action)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -36,6 +36,8 @@ pub mod bug;
 mod finally;
 pub mod ghost;
 pub mod law;
+mod rerun;
+mod show;
 mod tell;
 mod witness;
 pub mod world;

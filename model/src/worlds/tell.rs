@@ -3,7 +3,10 @@
 use relink::{Fault, Work, link::Link, pool::Event};
 
 use super::world::{Action, State, World};
-use crate::catalogue::story::Tell;
+use crate::{
+    catalogue::{run::Run, story::Tell},
+    check::Counterexample,
+};
 
 impl Tell for World {
     fn passes(&self, action: &Action) -> u64 {
@@ -24,6 +27,10 @@ impl Tell for World {
         }
     }
 
+    fn run(&self, found: &Counterexample<Self>) -> Option<Run> {
+        Some(self.rerun(found))
+    }
+
     fn place(&self, state: &State) -> String {
         let links: Vec<_> = state.pool.links().iter().map(name).collect();
         let mut place = links.join(", ");
@@ -37,7 +44,7 @@ impl Tell for World {
     }
 }
 
-const fn name(link: &Link) -> &'static str {
+pub(super) const fn name(link: &Link) -> &'static str {
     match link {
         Link::Idle => "idle",
         Link::Waiting => "waiting",
@@ -54,7 +61,7 @@ const fn name(link: &Link) -> &'static str {
 }
 
 /// Who, and what.
-fn told(event: Event) -> (&'static str, String) {
+pub(super) fn told(event: Event) -> (&'static str, String) {
     let fault = |what: &str, fault: Fault| format!("{what}: {fault}");
     let (who, what) = match event {
         Event::Asked { lease, .. } => ("borrower", format!("{} asks for a session", lease.0)),
@@ -83,7 +90,7 @@ fn told(event: Event) -> (&'static str, String) {
     (who, what)
 }
 
-const fn left(work: Work) -> &'static str {
+pub(super) const fn left(work: Work) -> &'static str {
     match work {
         Work::AtRest => "at rest",
         Work::InTransaction => "in a transaction",

@@ -18,6 +18,7 @@ use super::{
     bug::Bug,
     ghost::{Borrower, Ghost, Line, Peer, Question, Waiter},
     law::{self, Law},
+    show,
 };
 
 /// What may happen around one pool. Every list is a list of what the adversary may choose.
@@ -71,7 +72,7 @@ pub struct World {
 }
 
 /// One state of a world, seen from the frame whose present is [`NOW`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     /// The machine under test.
     pub pool: Pool,
@@ -239,6 +240,10 @@ impl Model for World {
         // That time can pass for ever while nothing changes is what some laws look for.
         let passes = matches!(action, Action::Tick | Action::Jump);
         (passes || next != *last).then_some(next)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        show::action(action)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

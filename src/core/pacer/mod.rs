@@ -54,6 +54,7 @@ impl DialId {
 
 /// What has happened, as far as pacing is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
     /// A link would dial this endpoint now.
     Requested {
@@ -95,6 +96,7 @@ pub enum Event {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Command {
     /// Dial the endpoint that `dial` names, and give up at `deadline`.
     Dial {

@@ -1,0 +1,137 @@
+//! A state of a pool's world, and what may happen in it, as a person reads them.
+
+use std::fmt;
+
+use relink::{Time, link::Link, pool::Event};
+
+use super::{
+    NOW,
+    ghost::{About, Evidence, Line, Peer},
+    tell,
+    world::{Action, State},
+};
+use crate::show::{chance, name, pacer, until};
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pool, ghost } = self;
+        for (slot, link) in pool.links().iter().enumerate() {
+            writeln!(f, "link {slot}: {}", Shown(link))?;
+        }
+        pacer(f, pool.pacer())?;
+        for peer in &ghost.peers {
+            writeln!(f, "network: {}", Shown(peer))?;
+        }
+        for waiter in &ghost.queue {
+            writeln!(f, "waiting: {}, for it ends {}", waiter.lease.0, until(waiter.deadline))?;
+        }
+        for borrower in &ghost.borrowers {
+            let (lease, dial, work) = (borrower.lease.0, name(borrower.dial), tell::left(borrower.work));
+            let silent = borrower.noticed_by < Time::NEVER;
+            let silent = silent.then(|| format!(", its peer is silent: noticed {}", until(borrower.noticed_by)));
+            let silent = silent.unwrap_or_default();
+            writeln!(f, "borrower: {lease} has {dial} of link {}, {work}{silent}", borrower.slot)?;
+        }
+        let paused = if ghost.paused { "paused, " } else { "" };
+        let stopped = ghost.stopped.map_or_else(String::new, |at| format!("told to end {}, ", until(at)));
+        if pool.pacer().endpoints() > 1 {
+            writeln!(f, "primary, where roles matter: endpoint {}", ghost.primary)?;
+        }
+        write!(f, "pool: {paused}{stopped}size {}", pool.max_size())?;
+        ghost.broken.map_or(Ok(()), |law| write!(f, "\n{} is broken", law.name()))
+    }
+}
+
+struct Shown<'a, T>(&'a T);
+
+impl fmt::Display for Shown<'_, Link> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(tell::name(self.0))?;
+        if let Some(dial) = self.0.dial() {
+            write!(f, " {}", name(dial))?;
+        }
+        match *self.0 {
+            Link::Idle | Link::Waiting | Link::Closed => Ok(()),
+            Link::Held { fault } => write!(f, ": {fault}"),
+            Link::Dialing { deadline, accepted, .. } => {
+                write!(f, "{}, over {}", if accepted { ", accepted" } else { "" }, until(deadline))
+            }
+            Link::Online { session, since, .. } => {
+                write!(f, ", stable {}, unused for {}", until(session.stable_at), NOW - since)
+            }
+            Link::Leased { lease, .. } => write!(f, " to {}, {}", lease.id.0, tell::left(lease.work)),
+            Link::Suspected { lease, deadline, again, .. } => {
+                let which = if again { "second question" } else { "question" };
+                write!(f, " with {}, {}; {which} over {}", lease.id.0, tell::left(lease.work), until(deadline))
+            }
+            Link::Draining { lease, deadline, .. } => write!(f, " of {}, cut {}", lease.id.0, until(deadline)),
+            Link::Probing { deadline, .. } => write!(f, ", over {}", until(deadline)),
+            Link::Closing { deadline, opened, .. } => {
+                write!(f, "{}, over {}", if opened { "" } else { ", a dial given up" }, until(deadline))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Shown<'_, Peer> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peer = self.0;
+        let line = match peer.line {
+            Line::Dialing => "is being dialed",
+            Line::Aborting => "was given up, and may still answer",
+            Line::Open => "is open",
+            Line::Closing => "is being closed",
+        };
+        write!(f, "{} for link {} {line}", name(peer.dial), peer.slot)?;
+        if let Some(question) = peer.question {
+            let about = match question.about {
+                About::Role { old: false } => "its role",
+                About::Role { old: true } => "its role before a demotion",
+                About::Reset => "a clean state",
+                About::Alive => "signs of life",
+            };
+            write!(f, ", asked for {about} until {}", until(question.by))?;
+        }
+        f.write_str(match peer.evidence {
+            Evidence::Current => "",
+            Evidence::Older => ", evidence from before a demotion",
+            Evidence::Demoted => ", demoted since",
+        })?;
+        f.write_str(if peer.dirty { ", left unclean" } else { "" })?;
+        f.write_str(if peer.outdated { ", dialed before a renewal" } else { "" })?;
+        f.write_str(if peer.late { ", answered late" } else { "" })
+    }
+}
+
+/// Who, what, about which of them, and with which chance.
+pub(super) fn action(action: &Action) -> String {
+    let (event, word) = match *action {
+        Action::Tick => return "time passes".to_owned(),
+        Action::Jump => return "clock jumps".to_owned(),
+        Action::Die(slot) => return format!("server falls silent under a statement: link {slot}"),
+        Action::FailOver => return "server hands its role to the next endpoint".to_owned(),
+        Action::Tell(event, word) => (event, word),
+    };
+    let (who, what) = tell::told(event);
+    let which = match event {
+        Event::Accepted { slot, dial } | Event::Dialed { slot, dial } | Event::DialFailed { slot, dial, .. } => {
+            format!(": {} for link {slot}", name(dial))
+        }
+        Event::Proved { slot, dial, .. } | Event::Unproved { slot, dial, .. } | Event::Lost { slot, dial, .. } => {
+            format!(": {} of link {slot}", name(dial))
+        }
+        Event::FoundAlive { slot, dial, .. } | Event::FoundDead { slot, dial, .. } | Event::Gone { slot, dial } => {
+            format!(": {} of link {slot}", name(dial))
+        }
+        Event::Returned { slot, .. } | Event::Discarded { slot, .. } | Event::Ended { slot, .. } => {
+            format!(": link {slot}")
+        }
+        Event::Asked { .. } | Event::GaveUp { .. } | Event::Worked { .. } | Event::Demoted | Event::Renewed => {
+            String::new()
+        }
+        Event::Resized { .. } | Event::Paused | Event::Resumed | Event::Stopped { .. } | Event::Elapsed => {
+            String::new()
+        }
+    };
+    format!("{who} {what}{which}{}", chance(word))
+}
