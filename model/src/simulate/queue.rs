@@ -20,11 +20,7 @@ pub(super) struct Queue<T> {
 impl<T> Queue<T> {
     /// An empty one.
     pub(super) fn new() -> Self {
-        Self {
-            soon: Vec::with_capacity(2 * AHEAD),
-            soon_until: 0,
-            later: RadixHeapMap::new_at(Reverse(0)),
-        }
+        Self { soon: Vec::with_capacity(2 * AHEAD), soon_until: 0, later: RadixHeapMap::new_at(Reverse(0)) }
     }
 
     pub(super) fn push(&mut self, at: u64, item: T) {
