@@ -90,12 +90,11 @@ impl<'a> Fleet<'a> {
         self.drivers.get_mut(process as usize)
     }
 
-    /// Until when this dial is waited for; `None` if it is not, or no more.
+    /// The deadline of this dial; `None` if it is not waited for, or no more.
     pub(super) fn waits_until(&self, process: u32, slot: u16, dial: DialId) -> Option<u64> {
-        match self.pools.get(process as usize)?.links().get(usize::from(slot))? {
-            Link::Dialing { dial: current, deadline, .. } if *current == dial => Some(nanos(*deadline)),
-            _ => None,
-        }
+        let link = self.pools.get(process as usize)?.links().get(usize::from(slot))?;
+        let &Link::Dialing { dial: current, deadline, .. } = link else { return None };
+        (current == dial).then(|| nanos(deadline))
     }
 
     /// Reads what the next steps of these processes will read. Nothing waits for what is read here, so the memory
@@ -120,8 +119,8 @@ impl<'a> Fleet<'a> {
     pub(super) fn step(&mut self, process: u32, now: u64, event: Event) {
         let index = process as usize;
         let (Some(pool), Some(driver)) = (self.pools.get_mut(index), self.drivers.get_mut(index)) else { return };
-        // The time that a step returns may be early. An event at which nothing happens costs more than to ask, once all is done.
-        let _ = pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands);
+        // The time that it returns may be early, and an event at which nothing happens costs more than to ask once.
+        pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands);
     }
 
     /// The next order of this process, if any. What is being closed is gone at once.
