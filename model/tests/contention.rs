@@ -6,7 +6,7 @@
 //! 095a076: base 5 ms, cap 2 s, 100 runs each), which counts from the first doubling: a base of 10 ms here.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unforeseen has failed")]
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use relink::{Backoff, Checked, Policy, Span, pacer::Delays};
 
@@ -31,7 +31,7 @@ impl Chance {
     /// One way through the network, in µs (Box and Muller's normal variate).
     fn delay(&mut self) -> u64 {
         let normal = (-2.0 * self.unit().ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos();
-        ((10.0 + 2.0 * normal).abs() * 1e3) as u64
+        u64::try_from(Duration::from_secs_f64((10.0 + 2.0 * normal).abs() / 1e3).as_micros()).unwrap()
     }
 }
 
@@ -65,7 +65,7 @@ fn contend(clients: usize, policy: Option<&Checked>, chance: &mut Chance) -> (u6
                 (0, Message::Failed)
             }
             Message::Failed => {
-                let wait = policy.map(|policy| delays[client].next(policy, Span::ZERO, chance.word()));
+                let wait = policy.map(|policy| delays.get_mut(client).unwrap().next(policy, Span::ZERO, chance.word()));
                 (wait.unwrap_or(Span::ZERO).as_millis() * 1_000, Message::Read)
             }
         };
