@@ -623,13 +623,14 @@ async fn an_error_counts_the_dials_of_its_outage_and_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timer_wakes_once_for_each_dial() {
+async fn the_timer_wakes_at_most_twice_for_each_dial() {
     let script = Script::new();
     script.set(Weather::Refuse);
     let (pool, trace) = pool(&script, |_| {});
     tokio::time::sleep(Duration::from_secs(60)).await;
     let wakes = trace.steps().iter().filter(|step| step.event == Event::Elapsed).count();
     let dials = script.dials.lock().unwrap().len();
-    assert!(dials > 20 && wakes <= dials, "{wakes} wakes for {dials} dials");
+    // Once to start it, and once when the transport of a dial that was refused long since would have been due.
+    assert!(dials > 20 && wakes <= 2 * dials, "{wakes} wakes for {dials} dials");
     drop(pool);
 }

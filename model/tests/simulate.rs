@@ -138,7 +138,7 @@ fn pictures_have_a_panel_for_each_policy_and_the_page_needs_nothing_else() {
     let plot = |name: &str| relink(&[&SMALL[..], &["--compare", "relink,full", "--plot", &file(name)]].concat());
     assert_eq!(plot("storm.svg").status.code(), Some(0));
     let svg = std::fs::read_to_string(file("storm.svg")).unwrap();
-    for panel in ["relink: all back", "full: all back"] {
+    for panel in ["relink: all back", "with full jitter: all back"] {
         assert_eq!(svg.matches(panel).count(), 1, "{panel}");
     }
     assert_eq!(plot("storm.png").status.code(), Some(0));

@@ -90,11 +90,11 @@ impl Link {
         };
         match self {
             Self::Idle | Self::Waiting | Self::Held { .. } | Self::Closed => self,
-            Self::Dialing { dial, deadline, topology, accepted } => Self::Dialing {
+            Self::Dialing { dial, deadline, topology, connect_by } => Self::Dialing {
                 dial: frame.dial(dial),
                 deadline: frame.due(deadline),
                 topology: frame.generation(topology),
-                accepted,
+                connect_by: frame.due(connect_by),
             },
             Self::Online { session, since, proved } => {
                 // An answer of this very moment is fresh, however soon evidence grows stale: so a moment counts.

@@ -75,6 +75,10 @@ pub(crate) fn named_link_states(policy: &Checked) -> Vec<(&'static str, Link)> {
         ("held", run(late, &[Event::Wanted, Event::HeldBack { fault: Fault::Denied }])),
         ("dialing", run(late, &[Event::Wanted, granted(ms(54_900))])),
         ("dialing, due", run(late, &[Event::Wanted, granted(ms(50_000))])),
+        (
+            "dialing, its transport due",
+            Link::Dialing { dial: DIAL, deadline: ms(54_900), topology: 1, connect_by: ms(50_000) },
+        ),
         ("dialing, accepted", run(late, &[Event::Wanted, granted(ms(54_900)), Event::Accepted { dial: DIAL }])),
         ("online", on(late, &[])),
         ("online, used", on(late, &[lent, Event::Returned { lease: LEASE, work: Work::AtRest }])),
@@ -233,8 +237,8 @@ pub(crate) fn shift_link(link: Link, by: Span) -> Link {
     };
     match link {
         Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closed => link,
-        Link::Dialing { dial, deadline, topology, accepted } => {
-            Link::Dialing { dial, deadline: shift(deadline, by), topology, accepted }
+        Link::Dialing { dial, deadline, topology, connect_by } => {
+            Link::Dialing { dial, deadline: shift(deadline, by), topology, connect_by: shift(connect_by, by) }
         }
         Link::Online { session: of, since, proved } => {
             Link::Online { session: session(of), since: shift(since, by), proved }
@@ -291,8 +295,8 @@ pub(crate) fn rename_link(link: Link) -> Link {
     let lease = |of: relink::link::Lease| relink::link::Lease { id: lease_id(of.id), ..of };
     match link {
         Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closed => link,
-        Link::Dialing { dial: of, deadline, topology, accepted } => {
-            Link::Dialing { dial: dial(of), deadline, topology: topology + 1_000, accepted }
+        Link::Dialing { dial: of, deadline, topology, connect_by } => {
+            Link::Dialing { dial: dial(of), deadline, topology: topology + 1_000, connect_by }
         }
         Link::Online { session: of, since, proved } => Link::Online { session: session(of), since, proved },
         Link::Leased { session: of, lease: to } => Link::Leased { session: session(of), lease: lease(to) },

@@ -71,7 +71,7 @@ mod range {
         jitter_hi: ratio("0"), ratio("10"), beyond [(ratio("10.000001"), "10.000001")], rule "0 to 10", default "1.5";
         kd: ratio("0"), ratio("1"), beyond [(ratio("1.000001"), "1.000001")], rule "0 to 1", default "0.08";
         capd: ms(1), ms(DAY), beyond [(ms(0), "\"0\""), (ms(DAY + 1), "\"86400001ms\"")], rule "\"1ms\" to \"24h\"", default "\"30s\"";
-        ka: ratio("0"), ratio("1"), beyond [(ratio("1.5"), "1.5")], rule "0 to 1", default "0.5";
+        ka: ratio("0"), ratio("1"), beyond [(ratio("1.5"), "1.5")], rule "0 to 1", default "0.15";
         g: ratio("1"), ratio("10"), beyond [(ratio("0.999999"), "0.999999"), (ratio("11"), "11")], rule "1 to 10", default "2";
         s: ratio("0.000001"), ratio("1"), beyond [(ratio("0"), "0"), (ratio("1.1"), "1.1")], rule "0.000001 to 1", default "0.5";
         cap0: ms(1), ms(DAY), beyond [(ms(0), "\"0\""), (ms(2 * DAY), "\"48h\"")], rule "\"1ms\" to \"24h\"", default "\"20s\"";
@@ -82,6 +82,7 @@ mod range {
         hedge_after: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"250ms\"";
         stable_for: ms(1), ms(DAY), beyond [(ms(0), "\"0\""), (ms(2 * DAY), "\"48h\"")], rule "\"1ms\" to \"24h\"", default "\"30s\"";
         dial_deadline: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"5s\"";
+        connect_deadline: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"2s\"";
         dial_deadline_max: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"60s\"";
         refusals_max: 1, 255, beyond [(0, "0")], rule "1 to 255", default "3";
         give_up_dials: Some(1), None, beyond [(Some(0), "0")], rule "1 to 4294967295", default "\"never\"";

@@ -58,11 +58,13 @@ impl<'a> Outage<'a> {
         true
     }
 
-    /// When an answer to the last dial, started at `started`, comes.
-    pub(super) fn when(&self, started: Time, comes: Comes) -> Time {
-        match comes {
-            Comes::AtOnce => started,
-            Comes::AtDeadline => self.deadline,
+    /// When the last dial, started at `started`, fails with `fault`.
+    pub(super) fn when(&self, started: Time, fault: Fault, comes: Comes) -> Time {
+        match (comes, fault) {
+            (Comes::AtOnce, _) => started,
+            // Nothing has accepted.
+            (Comes::AtDeadline, Fault::Unreachable) => self.deadline.min(started + self.policy.connect_deadline),
+            (Comes::AtDeadline, _) => self.deadline,
         }
     }
 

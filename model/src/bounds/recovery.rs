@@ -156,7 +156,8 @@ impl Class {
     fn deadline_max(self, policy: &Checked, outage: Span) -> Span {
         match self {
             Self::Refused => Span::ZERO,
-            Self::RefusedLate | Self::BlackHole | Self::BlackHoleSeen | Self::Rejected | Self::Anything => {
+            Self::BlackHole | Self::BlackHoleSeen => policy.connect_deadline.min(policy.dial_deadline),
+            Self::RefusedLate | Self::Rejected | Self::Anything => {
                 policy.dial_deadline_at(self.silent_max(policy, outage))
             }
         }
@@ -253,7 +254,7 @@ impl Script<'_> {
                 }
             }
             let (fault, comes) = self.met(n);
-            let failed = run.when(started, comes);
+            let failed = run.when(started, fault, comes);
             if failed >= end {
                 break;
             }
@@ -277,7 +278,7 @@ impl Script<'_> {
             let started = run.next();
             run.start(started).then(|| {
                 let (fault, comes) = self.met(n);
-                let failed = run.when(started, comes);
+                let failed = run.when(started, fault, comes);
                 Dial { started, fault, failed, next: run.fail(failed, fault, chance) }
             })
         })
@@ -299,7 +300,7 @@ impl Script<'_> {
     /// The dial in flight is the last, and all goes as slowly as may be.
     fn last(self, n: usize, mut run: Outage<'_>, started: Time, before: [Option<Dial>; 2]) -> Tail {
         let (fault, comes) = self.met_last(n);
-        let failed = run.when(started, comes);
+        let failed = run.when(started, fault, comes);
         let next = run.fail(failed, fault, u64::MAX);
         Tail { dials: [before[0], Some(Dial { started, fault, failed, next })], next }
     }
@@ -309,10 +310,10 @@ impl Script<'_> {
         let (fault, comes) = self.met(n);
         let just_before = just_before(end);
         let next = |failed, chance| run.clone().fail(failed, fault, chance);
-        let mut failed = run.when(started, comes);
+        let mut failed = run.when(started, fault, comes);
         let latest = next(failed, u64::MAX);
         if latest < just_before && self.class != Class::Refused {
-            failed = run.when(started, Comes::AtDeadline).min(failed + (just_before - latest));
+            failed = run.when(started, fault, Comes::AtDeadline).min(failed + (just_before - latest));
         }
         let (least, most) = (next(failed, 0), next(failed, u64::MAX));
         if least > just_before || failed >= end {

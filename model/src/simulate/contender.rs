@@ -46,6 +46,7 @@ impl Contender {
         policy.backoff = backoff;
         policy.dial_deadline = patience.unwrap_or(policy.dial_deadline);
         policy.dial_deadline_max = policy.dial_deadline;
+        policy.connect_deadline = policy.dial_deadline;
         Some(Self::new(name.to_owned(), policy, 1, None))
     }
 

@@ -1,5 +1,8 @@
 //! The processes of a fleet: each feeds facts to its own production pool, and keeps the pool's one timer.
 
+use std::hint::black_box;
+
+use prefetch_index::prefetch_index;
 use relink::{
     Checked, DialId, Time,
     link::{self, Link},
@@ -23,8 +26,6 @@ pub(super) struct Driver {
     /// come before the timer, the timer need not be queued yet: most dials are answered before their deadline.
     timer_queued: u64,
     answer_queued: u64,
-    /// A dial that began in the pool's last step, which therefore surely waits for it.
-    just_begun: Option<DialId>,
 }
 
 /// What a pool orders that the world has to carry out.
@@ -89,21 +90,37 @@ impl<'a> Fleet<'a> {
         self.drivers.get_mut(process as usize)
     }
 
-    /// Whether this dial is still waited for.
-    pub(super) fn is_dialing(&self, process: u32, slot: u16, dial: DialId) -> bool {
-        let driver = self.drivers.get(process as usize);
-        driver.is_some_and(|driver| driver.just_begun == Some(dial))
-            || matches!(self.link(process, slot), Link::Dialing { dial: current, .. } if current == dial)
+    /// The deadline of this dial; `None` if it is not waited for, or no more.
+    pub(super) fn waits_until(&self, process: u32, slot: u16, dial: DialId) -> Option<u64> {
+        let link = self.pools.get(process as usize)?.links().get(usize::from(slot))?;
+        let &Link::Dialing { dial: current, deadline, .. } = link else { return None };
+        (current == dial).then(|| nanos(deadline))
+    }
+
+    /// Reads what the next steps of these processes will read. Nothing waits for what is read here, so the memory
+    /// is asked for all of it at once, and no step has to wait for its own.
+    pub(super) fn fetch(&self, processes: impl Iterator<Item = u32> + Clone) {
+        let mut read = 0;
+        for process in processes.clone() {
+            let index = process as usize;
+            let (Some(pool), Some(driver)) = (self.pools.get(index), self.drivers.get(index)) else { continue };
+            let pacer = pool.pacer();
+            read ^= driver.timer ^ pacer.not_before(0).as_millis() ^ u64::from(pacer.favourite());
+            read ^= u64::from(pool.tally().online ^ pool.max_size()) ^ pool.links().len() as u64;
+        }
+        black_box(read);
+        for process in processes {
+            let links = self.links(process);
+            (0..links.len()).for_each(|slot| prefetch_index(links, slot));
+        }
     }
 
     /// Gives a fact to a pool. What it commands waits for [`Fleet::next`].
     pub(super) fn step(&mut self, process: u32, now: u64, event: Event) {
         let index = process as usize;
         let (Some(pool), Some(driver)) = (self.pools.get_mut(index), self.drivers.get_mut(index)) else { return };
-        let wake = pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands);
-        let wake = wake.as_millis().saturating_mul(NS_PER_MS);
-        driver.timer = if event == Event::Elapsed { wake } else { driver.timer.min(wake) };
-        driver.just_begun = None;
+        // The time that it returns may be early, and an event at which nothing happens costs more than to ask once.
+        pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands);
     }
 
     /// The next order of this process, if any. What is being closed is gone at once.
@@ -111,12 +128,7 @@ impl<'a> Fleet<'a> {
         while let Some(&command) = self.commands.get(*done) {
             *done += 1;
             match command {
-                Command::Dial { slot, dial } => {
-                    if let Some(driver) = self.driver(process) {
-                        driver.just_begun = Some(dial);
-                    }
-                    return Some(Order::Dial { slot, dial });
-                }
+                Command::Dial { slot, dial } => return Some(Order::Dial { slot, dial }),
                 Command::Link { slot, command: link::Command::Abort(dial) | link::Command::Close(dial) } => {
                     let link = self.link(process, slot);
                     self.step(process, now, Event::Gone { slot, dial });
@@ -140,6 +152,14 @@ impl<'a> Fleet<'a> {
         *done = 0;
         None
     }
+
+    /// When the timer of this process has to be put into the queue, if it must be; all its orders are carried out.
+    pub(super) fn timer_to_queue(&mut self, process: u32) -> Option<u64> {
+        let index = process as usize;
+        let (pool, driver) = (self.pools.get(index)?, self.drivers.get_mut(index)?);
+        driver.timer = nanos(pool.timeout(self.policy));
+        driver.timer_to_queue()
+    }
 }
 
 /// What a process's clock shows: whole milliseconds, as the adapter's.
@@ -147,9 +167,13 @@ fn reading(now: u64) -> Time {
     Time::from_millis(now / NS_PER_MS)
 }
 
+fn nanos(time: Time) -> u64 {
+    time.as_millis().saturating_mul(NS_PER_MS)
+}
+
 impl Driver {
     const fn new(chance: Chance) -> Self {
-        Self { chance, timer: NEVER, timer_queued: NEVER, answer_queued: NEVER, just_begun: None }
+        Self { chance, timer: NEVER, timer_queued: NEVER, answer_queued: NEVER }
     }
 
     /// Whether the pool's timeout has come.
@@ -170,8 +194,7 @@ impl Driver {
         }
     }
 
-    /// When the timer has to be put into the queue, if it must be.
-    pub(super) fn timer_to_queue(&mut self) -> Option<u64> {
+    fn timer_to_queue(&mut self) -> Option<u64> {
         if self.timer >= self.timer_queued.min(self.answer_queued) {
             return None;
         }

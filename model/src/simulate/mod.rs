@@ -12,6 +12,7 @@ mod fleet;
 mod meter;
 mod page;
 mod plot;
+mod queue;
 mod run;
 mod scenario;
 mod script;

@@ -7,11 +7,12 @@ use plotters::{
     prelude::*,
     style::{FontStyle, register_font},
 };
+use relink::Ratio;
 
 use super::{
     meter::{BIN, Bin},
     run::Outcome,
-    world::World,
+    world::{Overflow, World},
 };
 
 const FONT: &str = "sans-serif";
@@ -103,14 +104,7 @@ where
 {
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| "the font cannot be read")?;
     root.fill(&WHITE)?;
-    let title = format!(
-        "{} connections in processes of {}, {} set-ups/s; grey: the server is away for {} ({})",
-        world.clients,
-        world.slots,
-        world.capacity_per_s,
-        world.outage,
-        world.kind.word()
-    );
+    let title = format!("{} connections lose their server for {} (grey); {}", world.clients, world.outage, told(world));
     let (header, rest) = root.split_vertically(HEADER);
     header.draw_text(&title, &(FONT, 20).into_text_style(root), (20, 12))?;
     let axes = Axes::of(world, runs);
@@ -121,6 +115,30 @@ where
     }
     root.present()?;
     Ok(())
+}
+
+/// What the server does once it is back, in a line.
+fn told(world: &World) -> String {
+    let sets_up = format!("back, it sets up {} a second", world.capacity_per_s);
+    match world.overflow {
+        Overflow::Reject if world.reject_cost > Ratio::default() => {
+            format!("{sets_up}, and to reject one is {} of that work", world.reject_cost)
+        }
+        Overflow::Drop | Overflow::Rst | Overflow::Reject => sets_up,
+    }
+}
+
+/// A policy's name as it is read by who has not chosen it.
+fn title(policy: &str) -> &str {
+    match policy {
+        "constant" => "the same wait every time",
+        "exponential" => "exponential backoff without jitter",
+        "full" => "exponential backoff with full jitter",
+        "equal" => "exponential backoff with equal jitter",
+        "decorrelated" => "decorrelated jitter",
+        "grpc" => "gRPC's backoff",
+        own => own,
+    }
 }
 
 /// What the panels have in common, so that they can be compared at a glance.
@@ -173,11 +191,15 @@ where
     let figures = &run.figures;
     let caption = match (figures.makespan_s, figures.makespan_ratio) {
         (Some(makespan), Some(ratio)) => format!(
-            "{}: all back {makespan:.1} s after the return, {ratio:.2} × the least possible; {:.1} dials each",
-            figures.policy,
+            "{}: all back after {makespan:.0} s, {ratio:.2} × the least possible; {:.1} dials each",
+            title(&figures.policy),
             figures.dials_per_slot_outage + figures.dials_per_slot_after
         ),
-        _ => format!("{}: not back after {}", figures.policy, world.ends_after()),
+        _ => {
+            let online = run.bins.last().map_or(0.0, |bin| f64::from(bin.online) / f64::from(world.clients));
+            // Rounded down: nearly all are not all.
+            format!("{}: {} % back after {}", title(&figures.policy), (online * 100.0).floor(), world.ends_after())
+        }
     };
     let mut chart = ChartBuilder::on(area)
         .caption(caption, (FONT, 15))
@@ -193,7 +215,7 @@ where
         .light_line_style(TRANSPARENT)
         .x_desc("seconds since the loss")
         .x_label_formatter(&|at| format!("{at}"))
-        .y_desc("offered ÷ capacity")
+        .y_desc("dials offered ÷ capacity")
         .y_labels(6)
         .y_label_formatter(&|value| format!("{value}"))
         .label_style((FONT, 12))
@@ -211,7 +233,7 @@ where
     DB: DrawingBackend<ErrorType: 'static>,
 {
     let mut chart = ChartBuilder::on(area)
-        .caption("connected (thin: the most that is possible)", (FONT, 15))
+        .caption("connected (thin: the best there can be)", (FONT, 15))
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(48)
@@ -232,8 +254,9 @@ where
     let ideal = ideal.map(|(at, share)| (at.min(axes.end_s), share));
     chart.draw_series([PathElement::new(ideal, BLACK.stroke_width(1))])?;
     let points = points(&run.bins, axes.end_s, world);
-    // A run ends when everybody is back; they stay.
-    let last = points.last().map(|point| (axes.end_s, if run.figures.recovered { full } else { point.online }));
+    // A run ends when everybody is back; they stay. Who is not back by then is not shown to be.
+    let back = run.figures.makespan_s.is_some_and(|makespan| outage + makespan <= axes.end_s);
+    let last = points.last().map(|point| (axes.end_s, if back { full } else { point.online }));
     let line = points.iter().map(|point| (point.at_s, point.online)).chain(last);
     chart.draw_series(LineSeries::new(line, ONLINE.stroke_width(2)))?;
     Ok(())

@@ -1,15 +1,15 @@
 //! One run: the queue of what happens next, and what each thing means for the fleet and the servers.
 
-use std::cmp::Reverse;
+use std::collections::VecDeque;
 
 use cpu_time::ThreadTime;
-use radix_heap::RadixHeapMap;
 use relink::{DialId, Fault, Span, link::Link, pool::Event};
 
 use super::{
     contender::Contender,
     fleet::{Fleet, Order},
     meter::{Bin, Figures, Meter},
+    queue::Queue,
     script::{Turn, script},
     server::{Admission, Caller, Server},
     world::{FLAP, Kind, ROUND_TRIP, World},
@@ -42,10 +42,16 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug)]
 struct Item {
     dial: DialId,
-    /// The process; or the line of the script, or the endpoint, whose turn it is.
+    /// The process; or the endpoint whose turn it is.
     id: u32,
     slot: u16,
     what: What,
+}
+
+/// What comes next. The script stays out of the queue, whose next few items are close together in time without it.
+enum Next {
+    Turn(Turn),
+    Item(Item),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +69,6 @@ enum What {
     Dropped,
     /// A set-up of a sharing server may be done.
     Share,
-    /// A line of the script.
-    Scripted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +89,8 @@ struct Endpoint {
 
 struct Run<'a> {
     world: &'a World,
-    script: Vec<(u64, Turn)>,
-    queue: RadixHeapMap<Reverse<u64>, Item>,
+    script: VecDeque<(u64, Turn)>,
+    queue: Queue<Item>,
     fleet: Fleet<'a>,
     endpoints: Vec<Endpoint>,
     meter: Meter,
@@ -100,12 +104,15 @@ pub fn run(world: &World, contender: &Contender, seed: u64, told: &mut dyn FnMut
     let started = ThreadTime::now();
     let mut run = Run::new(world, contender, seed);
     let end = nanos(world.ends_after());
-    while let Some((Reverse(now), item)) = run.queue.pop() {
+    while let Some((now, next)) = run.next() {
         if now > end {
             break;
         }
         run.meter.events += 1;
-        run.happen(now, item);
+        match next {
+            Next::Turn(turn) => run.turn(now, turn),
+            Next::Item(item) => run.happen(now, item),
+        }
         run.meter.look(now);
         if run.meter.all_at.is_some() {
             break;
@@ -129,11 +136,11 @@ impl<'a> Run<'a> {
         let (script, returns_at) = script(world, processes);
         let mut run = Self {
             world,
-            queue: RadixHeapMap::new_at(Reverse(0)),
+            queue: Queue::new(),
             fleet: Fleet::new(&contender.policy, world.endpoints(), processes, seed),
             endpoints: Vec::new(),
             meter: Meter::new(world, returns_at),
-            script,
+            script: script.into(),
         };
         for endpoint in 0..world.endpoints() {
             run.endpoints.push(Endpoint {
@@ -144,19 +151,32 @@ impl<'a> Run<'a> {
                 share_queued: u64::MAX,
             });
         }
-        for (line, (at, _)) in (0..).zip(&run.script) {
-            let item = Item { dial: DialId::new(0, 0), id: line, slot: 0, what: What::Scripted };
-            run.queue.push(Reverse(*at), item);
-        }
         run.meter.online = world.clients;
         run
+    }
+
+    fn next(&mut self) -> Option<(u64, Next)> {
+        let fleet = &self.fleet;
+        let item = self.queue.pop(|soon| {
+            let of_processes = soon.iter().filter(|(_, item)| item.what != What::Share);
+            fleet.fetch(of_processes.map(|(_, item)| item.id));
+        });
+        match (self.script.front(), item) {
+            (Some(&(at, turn)), item) if item.is_none_or(|(other, _)| at <= other) => {
+                if let Some((other, item)) = item {
+                    self.queue.put_back(other, item);
+                }
+                self.script.pop_front();
+                Some((at, Next::Turn(turn)))
+            }
+            (_, item) => item.map(|(at, item)| (at, Next::Item(item))),
+        }
     }
 
     fn happen(&mut self, now: u64, item: Item) {
         let Item { dial, id, slot, what } = item;
         let caller = Caller { process: id, slot, dial };
         match what {
-            What::Scripted => return self.turn(now, id),
             What::Share => return self.share(now, id),
             What::Timer => {
                 let Some(driver) = self.fleet.driver(id) else { return };
@@ -168,7 +188,7 @@ impl<'a> Run<'a> {
             What::Resend(_) | What::Refused | What::Served(_) | What::Rejected(_) | What::Dropped => {
                 let Some(driver) = self.fleet.driver(id) else { return };
                 driver.taken(now, false);
-                let waited_for = self.fleet.is_dialing(id, slot, dial);
+                let waited_for = self.fleet.waits_until(id, slot, dial).is_some();
                 self.answer(now, caller, what, waited_for);
             }
         }
@@ -187,7 +207,7 @@ impl<'a> Run<'a> {
                     self.fleet.step(process, now, Event::Lost { slot, dial, fault: Fault::Lost });
                 }
             }
-            What::Resend(_) | What::Refused | What::Timer | What::Share | What::Scripted => {}
+            What::Resend(_) | What::Refused | What::Timer | What::Share => {}
         }
     }
 
@@ -208,10 +228,9 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let Some(driver) = self.fleet.driver(process) else { return };
-        if let Some(at) = driver.timer_to_queue() {
+        if let Some(at) = self.fleet.timer_to_queue(process) {
             let item = Item { dial: DialId::new(0, 0), id: process, slot: 0, what: What::Timer };
-            self.queue.push(Reverse(at.max(now)), item);
+            self.queue.push(at.max(now), item);
         }
     }
 
@@ -232,9 +251,11 @@ impl<'a> Run<'a> {
         match admission {
             Admission::Reset => self.push_answer(now + nanos(ROUND_TRIP), caller, What::Refused),
             Admission::Dropped => {
-                // After 1, 2, 4, 8 and 16 s more. The dial's deadline mostly ends the series.
-                if times < 5 {
-                    self.push_answer(now + (1_000_000_000 << times), caller, What::Resend(times + 1));
+                // After 1, 2, 4, 8 and 16 s more, or until the dial is given up.
+                let again = now + (1_000_000_000 << times);
+                let Caller { process, slot, dial } = caller;
+                if times < 5 && self.fleet.waits_until(process, slot, dial).is_some_and(|deadline| again < deadline) {
+                    self.push_answer(again, caller, What::Resend(times + 1));
                 }
             }
             Admission::Until { done, admitted } => {
@@ -304,7 +325,7 @@ impl<'a> Run<'a> {
         if let Some(driver) = self.fleet.driver(process) {
             driver.answer_queued(at);
         }
-        self.queue.push(Reverse(at), Item { dial, id: process, slot, what });
+        self.queue.push(at, Item { dial, id: process, slot, what });
     }
 
     /// Queues the next look at a sharing server, unless an earlier one is queued.
@@ -313,7 +334,7 @@ impl<'a> Run<'a> {
         let Some(at) = endpoint.server.done().filter(|at| *at < endpoint.share_queued) else { return };
         endpoint.share_queued = at;
         let item = Item { dial: DialId::new(0, 0), id: place, slot: 0, what: What::Share };
-        self.queue.push(Reverse(at), item);
+        self.queue.push(at, item);
     }
 
     fn share(&mut self, now: u64, place: u32) {
@@ -330,8 +351,7 @@ impl<'a> Run<'a> {
         self.watch(place);
     }
 
-    fn turn(&mut self, now: u64, line: u32) {
-        let Some(&(_, turn)) = self.script.get(line as usize) else { return };
+    fn turn(&mut self, now: u64, turn: Turn) {
         match turn {
             Turn::Away(place) => {
                 if let Some(endpoint) = self.endpoints.get_mut(usize::from(place)) {
@@ -365,9 +385,9 @@ impl<'a> Run<'a> {
                 let session = link.and_then(Link::session).map(|session| session.dial);
                 if let Some(dial) = session.filter(|dial| dial.endpoint() == place) {
                     self.fleet.step(process, now, Event::Lost { slot, dial, fault: Fault::Lost });
-                    self.carry_out(process, now);
                 }
             }
+            self.carry_out(process, now);
         }
     }
 }

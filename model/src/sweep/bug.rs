@@ -205,8 +205,8 @@ impl Bug {
                 let closing = Link::Closing { dial: session.dial, deadline: now + Span::from_secs(1), opened: true };
                 (closing, Some(link::Command::Close(session.dial)))
             }
-            (Self::ExtendDial, _, Accepted { .. }, (Link::Dialing { dial, topology, accepted: true, .. }, _)) => {
-                (Link::Dialing { dial, deadline: now + Span::from_secs(5), topology, accepted: true }, None)
+            (Self::ExtendDial, _, Accepted { .. }, (Link::Dialing { dial, topology, connect_by, .. }, _)) => {
+                (Link::Dialing { dial, deadline: now + Span::from_secs(5), topology, connect_by }, None)
             }
             (
                 Self::AskForEver,

@@ -81,7 +81,7 @@ impl Grid {
                 dial: DIAL,
                 deadline: place.of(&self.times)?,
                 topology: place.of(&self.topologies)?,
-                accepted: place.of(&BOTH)?,
+                connect_by: place.of(&self.times)?,
             },
             5 => {
                 let (deadline, opened) = (place.of(&self.times)?, place.of(&BOTH)?);

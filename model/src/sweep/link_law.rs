@@ -167,9 +167,12 @@ fn lease_as(lease: Lease) -> Option<Lease> {
 fn relabel(link: Link) -> Option<Link> {
     Some(match link {
         Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closed => link,
-        Link::Dialing { dial, deadline, topology, accepted } => {
-            Link::Dialing { dial: named(dial), deadline: late(deadline)?, topology: generation(topology)?, accepted }
-        }
+        Link::Dialing { dial, deadline, topology, connect_by } => Link::Dialing {
+            dial: named(dial),
+            deadline: late(deadline)?,
+            topology: generation(topology)?,
+            connect_by: late(connect_by)?,
+        },
         Link::Online { session, since, proved } => {
             Link::Online { session: session_as(session)?, since: late(since)?, proved }
         }

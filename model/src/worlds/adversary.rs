@@ -1,7 +1,7 @@
 //! What may happen next: whatever the network, the servers, the borrowers and the operator choose to do.
 
 use relink::{
-    Fault, LeaseId, Work,
+    Fault, LeaseId, Time, Work,
     link::Link,
     pool::{Event, Pool},
 };
@@ -48,7 +48,7 @@ impl Moves<'_> {
         let Peer { dial, slot, .. } = *peer;
         match peer.line {
             Line::Dialing => {
-                if self.world.accepts && matches!(link, Link::Dialing { accepted: false, .. }) {
+                if self.world.accepts && matches!(link, Link::Dialing { connect_by, .. } if connect_by != Time::NEVER) {
                     self.once(Event::Accepted { slot, dial });
                 }
                 if self.may_say(peer, true) {

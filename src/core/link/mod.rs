@@ -103,8 +103,9 @@ pub enum Link {
         deadline: Time,
         /// The topology generation when it started: its evidence of role is no younger.
         topology: u32,
-        /// The transport is up: silence from now on is a peer that does not answer.
-        accepted: bool,
+        /// When its transport must be up, at most `deadline`; `NEVER` once it is: silence from then on is a peer
+        /// that does not answer.
+        connect_by: Time,
     },
     /// Has a session that nobody uses.
     Online {
@@ -317,7 +318,8 @@ impl Link {
     pub fn timeout(&self, policy: &Checked) -> Time {
         match *self {
             Idle | Waiting | Held { .. } | Closed => Time::NEVER,
-            Dialing { deadline, .. } | Probing { deadline, .. } | Closing { deadline, .. } => deadline,
+            Dialing { deadline, connect_by, .. } => deadline.min(connect_by),
+            Probing { deadline, .. } | Closing { deadline, .. } => deadline,
             Suspected { deadline, .. } | Draining { deadline, .. } => deadline,
             Online { session, since, .. } => {
                 policy.idle_max.map_or(Time::NEVER, |span| since + span).min(session.retire_at)
@@ -359,8 +361,10 @@ impl Link {
     /// What it means that whoever must answer by this state's deadline has not.
     pub const fn silence(&self) -> Option<Fault> {
         match *self {
-            Dialing { accepted: false, .. } => Some(Fault::Unreachable),
-            Dialing { accepted: true, .. } | Probing { .. } | Suspected { again: true, .. } => Some(Fault::TimedOut),
+            Dialing { connect_by: Time::NEVER, .. } | Probing { .. } | Suspected { again: true, .. } => {
+                Some(Fault::TimedOut)
+            }
+            Dialing { .. } => Some(Fault::Unreachable),
             Suspected { again: false, .. } | Idle | Waiting | Held { .. } | Online { .. } => None,
             Leased { .. } | Draining { .. } | Closing { .. } | Closed => None,
         }

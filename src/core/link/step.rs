@@ -28,7 +28,7 @@ impl Link {
     #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
     pub fn apply(&mut self, policy: &Checked, now: Time, event: Event) -> Option<Command> {
         match *self {
-            Idle | Waiting | Held { .. } | Closed => self.step_without_session(event),
+            Idle | Waiting | Held { .. } | Closed => self.step_without_session(policy, now, event),
             Dialing { .. } | Closing { .. } => self.step_unsettled(policy, now, event),
             Online { session, .. } => self.step_online(session, policy, now, event),
             Leased { session, lease } | Suspected { session, lease, .. } => {
@@ -51,12 +51,12 @@ impl Link {
         Some(command)
     }
 
-    fn step_without_session(&mut self, event: Event) -> Option<Command> {
+    fn step_without_session(&mut self, policy: &Checked, now: Time, event: Event) -> Option<Command> {
         match (*self, event) {
             (Idle, Wanted) | (Held { .. }, Renewed) => self.rest(Waiting),
             (Waiting | Held { .. }, Unwanted | Retired) => self.rest(Idle),
             (Waiting, Granted { dial, deadline, topology }) => {
-                self.rest(Dialing { dial, deadline, topology, accepted: false })
+                self.rest(Dialing { dial, deadline, topology, connect_by: deadline.min(now + policy.connect_deadline) })
             }
             (Waiting, HeldBack { fault }) => self.rest(Held { fault }),
             (Idle | Waiting | Held { .. }, Stopped { .. }) => self.rest(Closed),
@@ -75,7 +75,7 @@ impl Link {
     fn step_unsettled(&mut self, policy: &Checked, now: Time, event: Event) -> Option<Command> {
         match (*self, event) {
             (Dialing { dial, deadline, topology, .. }, Accepted { dial: answered }) if answered == dial => {
-                self.rest(Dialing { dial, deadline, topology, accepted: true })
+                self.rest(Dialing { dial, deadline, topology, connect_by: Time::NEVER })
             }
             (Dialing { dial, topology, .. }, Dialed { dial: answered, stable_at, retire_at }) if answered == dial => {
                 self.rest(Online {
@@ -86,7 +86,9 @@ impl Link {
             }
             (Dialing { dial, .. }, DialFailed { dial: answered }) if answered == dial => self.rest(Waiting),
             (Dialing { dial, .. }, Unwanted | Retired | Stopped { .. }) => self.aborting(policy, now, dial),
-            (Dialing { dial, deadline, .. }, Elapsed) if deadline <= now => self.aborting(policy, now, dial),
+            (Dialing { dial, deadline, connect_by, .. }, Elapsed) if deadline.min(connect_by) <= now => {
+                self.aborting(policy, now, dial)
+            }
             (Closing { dial, .. }, Gone { dial: answered }) if answered == dial => self.rest(Idle),
             // The dial failed by itself while it was being aborted: there is nothing left to close.
             (Closing { dial, opened: false, .. }, DialFailed { dial: answered }) if answered == dial => self.rest(Idle),
