@@ -53,9 +53,10 @@ impl fmt::Display for Shown<'_, Link> {
         match *self.0 {
             Link::Idle | Link::Waiting | Link::Closed => Ok(()),
             Link::Held { fault } => write!(f, ": {fault}"),
-            Link::Dialing { deadline, accepted, .. } => {
-                write!(f, "{}, over {}", if accepted { ", accepted" } else { "" }, until(deadline))
+            Link::Dialing { deadline, connect_by: Time::NEVER, .. } => {
+                write!(f, ", accepted, over {}", until(deadline))
             }
+            Link::Dialing { deadline, connect_by, .. } => write!(f, ", over {}", until(deadline.min(connect_by))),
             Link::Online { session, since, .. } => {
                 write!(f, ", stable {}, unused for {}", until(session.stable_at), NOW - since)
             }
