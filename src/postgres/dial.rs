@@ -29,10 +29,13 @@ pub(crate) async fn dial(
     accepted: impl FnOnce() + Send,
 ) -> Result<Opened<Session>, Failure> {
     let Place { endpoint, path } = postgres.place(index)?;
-    // Before the server is reached, which gives little time for authentication.
-    let password = postgres.password().await?;
-    let (wire, peer) = transport::reach(endpoint, postgres.config.transport, &postgres.rules).await?;
-    accepted();
+    let reached = async {
+        let reached = transport::reach(&postgres.names, endpoint, postgres.config.transport, &postgres.rules).await?;
+        accepted();
+        Ok(reached)
+    };
+    // Beside each other: a server gives little time for authentication, and the policy little for the transport.
+    let (password, (wire, peer)) = tokio::try_join!(postgres.password(), reached)?;
     let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer).await?);
     let watch = tap.watch();
     let mut driver = postgres.config.driver.clone();

@@ -12,6 +12,7 @@ mod framing;
 mod framing_tests;
 mod last_words;
 mod life;
+mod names;
 mod observer;
 #[cfg(not(feature = "rustls"))]
 mod plain;
@@ -74,6 +75,7 @@ pub struct Postgres {
     security: Security,
     password: RwLock<Option<Vec<u8>>>,
     places: Vec<Place>,
+    names: names::Names,
     /// The user's own rows, which come before the fault table.
     rules: Arc<[Rule]>,
 }
@@ -106,6 +108,7 @@ impl Postgres {
                 .iter()
                 .map(|endpoint| Place { endpoint: endpoint.clone(), path: role::Path::default() })
                 .collect(),
+            names: names::Names::default(),
             rules: Arc::default(),
             config,
         })
@@ -127,7 +130,7 @@ impl Postgres {
         match &self.config.provider {
             Some(provider) => match provider().await {
                 Ok(password) => Ok(Some(password)),
-                // Nothing was dialed and nothing refused: as cheap as a port where nobody listens.
+                // Nothing was asked of the server, and nothing refused: as cheap as a port where nobody listens.
                 Err(why) => {
                     Err(Failure::new(Fault::Refused, format!("no password from the credential provider: {why}")))
                 }

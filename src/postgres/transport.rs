@@ -19,6 +19,7 @@ use tokio_postgres::config::Host;
 use super::{
     config::{Endpoint, Transport},
     evidence::io_failure,
+    names::Names,
     wire::{Peer, Wire},
 };
 use crate::{Fault, Phase, Rule, adapter::Failure};
@@ -27,7 +28,12 @@ use crate::{Fault, Phase, Rule, adapter::Failure};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Looks the endpoint up and connects to the first of its addresses that answers.
-pub(crate) async fn reach(endpoint: &Endpoint, transport: Transport, rules: &[Rule]) -> Result<(Wire, Peer), Failure> {
+pub(crate) async fn reach(
+    names: &Names,
+    endpoint: &Endpoint,
+    transport: Transport,
+    rules: &[Rule],
+) -> Result<(Wire, Peer), Failure> {
     let addresses = match (&endpoint.host, endpoint.address) {
         #[cfg(unix)]
         (Host::Unix(folder), _) => {
@@ -35,7 +41,7 @@ pub(crate) async fn reach(endpoint: &Endpoint, transport: Transport, rules: &[Ru
             return Ok((connect(&peer, transport, rules).await?, peer));
         }
         (Host::Tcp(_), Some(address)) => vec![SocketAddr::new(address, endpoint.port)],
-        (Host::Tcp(host), None) => look_up(host, endpoint.port).await?,
+        (Host::Tcp(host), None) => look_up(names, host, endpoint.port).await?,
     };
     race(addresses, transport, rules).await
 }
@@ -62,12 +68,21 @@ pub(crate) async fn connect(peer: &Peer, transport: Transport, rules: &[Rule]) -
     }
 }
 
-async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+async fn look_up(names: &Names, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let name = host.to_owned();
+    let system = async move {
+        // With a port that is not used, for the answer is shared by all ports.
+        let found = lookup_host((name, 0)).await.map_err(|error| error.to_string())?;
+        Ok(found.map(|address| address.ip()).collect())
+    };
     // Whatever the name service answers may be otherwise in a moment: where names follow running
     // instances, an unknown name is an instance that has not started yet.
     let unknown = |why: String| Failure::new(Fault::Unreachable, format!("cannot look up `{host}`: {why}"));
-    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(|error| unknown(error.to_string()))?.collect();
-    if addresses.is_empty() { Err(unknown("it has no address".into())) } else { Ok(addresses) }
+    let addresses = names.find(host, || system).await.map_err(unknown)?;
+    if addresses.is_empty() {
+        return Err(unknown("it has no address".into()));
+    }
+    Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
 }
 
 /// The next address starts when the one before has failed or has had its head start. Dropping the

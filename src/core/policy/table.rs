@@ -132,6 +132,8 @@ settings! {
     /// How long a dial waits for its transport (resolve, TCP) at most, within its deadline. A lost SYN is sent again
     /// after 1 s and after 3 s (RFC 6298: 1 s, doubled), so 2 s are one more try and a second for its answer.
     /// Simulated: at 5 s the SYNs of a fleet of 10⁶ peak at 1.6 times as many.
+    /// A look-up that takes longer goes on, and the next dial waits for the same one; raise this where a
+    /// connection takes longer than that to be set up.
     connect_deadline: Span = secs(2), in ms(1) => hours(1);
     /// The ceiling of that doubling; at least `dial_deadline`. PostgreSQL's own `authentication_timeout`
     /// is 60 s: a server does not serve a dial for longer.
