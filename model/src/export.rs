@@ -1,4 +1,4 @@
-//! A graph as other model checkers read it, so that their verdicts can be held against [`check`](crate::check)'s.
+//! A graph as other model checkers read it, so that their verdicts can be held against [`check`](mod@crate::check)'s.
 //!
 //! PRISM and Storm decide what happens almost surely and what it costs (an MDP, states and choices one by one: the explicit
 //! files of the one, the DRN format of the other); SPIN decides what happens whatever the coins do (Promela around tables

@@ -81,6 +81,24 @@ fn a_run_without_end_is_told_once_around() {
     assert!(cycle.contains("fault: TimedOut") && cycle.contains("  the end\n"), "{out}");
 }
 
+#[test]
+fn a_falsified_pool_leaves_a_record_as_the_adapters_own() {
+    // Nobody asks about a statement that waits on a silent peer.
+    let folder = falsified("silence", "patience = \"never\"\n", "L6");
+    let text = fs::read_to_string(folder.join("L6-a-silent-peer.json")).unwrap();
+    let (code, out, err) = replay_text("pool", &text, &[]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("work: Statement { durable: true }") && out.contains("the machine does exactly this"),
+        "{out}"
+    );
+    let run: Run = serde_json::from_str(&text).unwrap();
+    let Machine::Pool(record) = run.record else { panic!("{text}") };
+    let (code, out, _) = replay("pool-alone", &record, &[]);
+    assert_eq!(code, 0);
+    assert!(out.contains("replays: 4 steps"), "{out}");
+}
+
 /// The folder of a report on a policy that breaks this property.
 fn falsified(name: &str, policy: &str, property: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replay-{name}"));

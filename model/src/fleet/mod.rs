@@ -1,7 +1,7 @@
 //! Fleets: a few processes, each with one session, that dial one server which cannot serve them all at once.
 //!
 //! A fleet is a `stateright` [`Model`]. Each process runs the production [`Pacer::step`](relink::pacer::Pacer::step) and
-//! nothing else of relink's decisions; what it needs of a link is written out in [`Session`](process::Session). Time is a
+//! nothing else of relink's decisions; what it needs of a link is written out in [`Session`]. Time is a
 //! global tick of a millisecond, and all timers count down together. Processes are kept in order, as nothing tells
 //! them apart: a state stands for all states that differ in who is who.
 //!

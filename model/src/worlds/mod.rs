@@ -1,6 +1,6 @@
 //! Small closed worlds in which the production machines are put through everything that can happen.
 //!
-//! A world is a `stateright` [`Model`]: its states hold a production [`Pool`](relink::pool::Pool), seen
+//! A world is a `stateright` [`Model`](stateright::Model): its states hold a production [`Pool`](relink::pool::Pool), seen
 //! from a [`Frame`](relink::Frame) whose present is [`NOW`], and a [`Ghost`](ghost::Ghost) that knows what the pool does not. Its
 //! transitions call [`Pool::step`](relink::pool::Pool::step) and nothing else of relink's decisions.
 //!
