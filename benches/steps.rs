@@ -1,14 +1,13 @@
-//! What one step costs, and one delay, beside the delays of other crates and an integer floor.
+//! What one step of each machine costs.
 //!
 //! `cargo bench --bench steps`
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up says why and ends")]
 
-use std::{hint::black_box, time::Duration};
+use std::hint::black_box;
 
-use backon::BackoffBuilder;
 use criterion::{Criterion, criterion_group, criterion_main};
 use relink::{
-    Backoff, Checked, DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    DialId, Fault, LeaseId, Policy, Time, Work,
     link::{
         self,
         Event::{Lent, Returned},
@@ -22,25 +21,13 @@ use relink::{
     pool::{self, Pool},
 };
 
-fn policy(backoff: Backoff) -> Checked {
-    let mut policy = Policy::default();
-    policy.backoff = backoff;
-    policy.check().expect("a valid policy")
-}
-
-/// The source of chance of everything here that does not bring its own: SplitMix64.
+/// The source of chance of everything here: SplitMix64.
 fn word(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
-}
-
-/// The cheapest full jitter that anybody could write: `U[0, min(cap, base·2ⁿ)]` in whole milliseconds.
-fn floor(rung: &mut u64, cap: u64, chance: u64) -> u64 {
-    *rung = (*rung * 2).min(cap);
-    ((u128::from(chance) * (u128::from(*rung) + 1)) >> 64) as u64
 }
 
 /// Each lease is returned before the next.
@@ -57,7 +44,7 @@ fn request_or_failure(step: u64) -> pacer::Event {
 }
 
 fn steps(c: &mut Criterion) {
-    let policy = policy(Backoff::Relink);
+    let policy = Policy::default().check().expect("a valid policy");
     let mut group = c.benchmark_group("step");
     let (online, _) = Link::Idle.step(&policy, Time::ZERO, link::Event::Wanted);
     let dial = DialId::new(1, 0);
@@ -141,46 +128,5 @@ fn steps(c: &mut Criterion) {
     group.finish();
 }
 
-fn delays(c: &mut Criterion) {
-    let mut group = c.benchmark_group("delay");
-    group.bench_function("integer floor: full jitter", |b| {
-        let (mut state, mut rung, cap) = (1, 50, black_box(30_000));
-        b.iter(|| floor(black_box(&mut rung), cap, word(&mut state)));
-    });
-    let (base, cap) = (Span::from_millis(100), Span::from_secs(30));
-    let kinds = [
-        ("relink", Backoff::Relink),
-        ("full jitter", Backoff::FullJitter { base, cap }),
-        ("equal jitter", Backoff::EqualJitter { base, cap }),
-        ("decorrelated jitter", Backoff::DecorrelatedJitter { base, cap }),
-        ("exponential", Backoff::Exponential { base, cap }),
-        ("grpc", Backoff::Grpc),
-    ];
-    for (name, backoff) in kinds {
-        let policy = policy(backoff);
-        group.bench_function(format!("relink: {name}"), |b| {
-            let mut delays = pacer::Delays::new();
-            let mut state = 1_u64;
-            b.iter(|| black_box(&mut delays).next(&policy, Span::from_secs(10), word(&mut state)));
-        });
-    }
-    group.bench_function("backon: exponential with jitter", |b| {
-        let builder = backon::ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(30))
-            .with_jitter()
-            .without_max_times();
-        let mut delays = builder.build();
-        b.iter(|| black_box(delays.next()));
-    });
-    group.bench_function("tokio-retry: exponential with jitter", |b| {
-        let strategy =
-            tokio_retry::strategy::ExponentialBackoff::from_millis(2).factor(50).max_delay(Duration::from_secs(30));
-        let mut delays = strategy.map(tokio_retry::strategy::jitter);
-        b.iter(|| black_box(delays.next()));
-    });
-    group.finish();
-}
-
-criterion_group!(benches, steps, delays);
+criterion_group!(benches, steps);
 criterion_main!(benches);

@@ -207,7 +207,7 @@ fn not_proved(policy: &Policy) -> Vec<String> {
     lines.extend(
         [
             "the adapter, the parsers of the protocol and the driver's client are tested, not proved",
-            "more than two places, three endpoints or six processes; lifetimes and idle retirement",
+            "more than two places, three endpoints or four processes; lifetimes and idle retirement",
             "probabilities: almost surely says nothing of how soon, and the expected times are those of the small policy",
             "that a kernel, a clock or a runtime keeps its promises: a due timeout is assumed to be delivered",
         ]

@@ -135,7 +135,7 @@ fn found(row: &Row) -> String {
     match row.verdict {
         Verdict::Holds if !row.witness => "holds in vain".to_owned(),
         Verdict::Holds if row.escaped().next().is_some() => "a seeded bug escaped".to_owned(),
-        Verdict::Holds => "holds".to_owned(),
+        Verdict::Holds => row.reason.iter().fold("holds".to_owned(), |word, numbers| format!("{word}: {numbers}")),
         Verdict::Falsified => "falsified".to_owned(),
         Verdict::Open => "open".to_owned(),
     }

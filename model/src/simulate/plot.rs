@@ -170,7 +170,7 @@ struct Point {
 /// The bins up to `end_s`, as many together as make a second or a pixel.
 fn points(bins: &[Bin], end_s: f64, world: &World) -> Vec<Point> {
     let bin_s = seconds(BIN.as_millis());
-    let shown = bins.iter().zip(0_u32..).take_while(|(_, place)| f64::from(*place) * bin_s <= end_s).count();
+    let shown = bins.iter().zip(0_u32..).take_while(|(_, place)| f64::from(*place) * bin_s < end_s).count();
     let together = shown.div_ceil(POINTS_MAX).max(1_000 / usize::try_from(BIN.as_millis()).unwrap_or(1));
     let shown = bins.get(..shown).unwrap_or(bins);
     let group = |(bins, place): (&[Bin], usize)| {
