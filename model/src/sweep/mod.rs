@@ -44,6 +44,7 @@ pub const LEFT_OUT: &[&str] = &[
     "pacer: the time-shift and renaming law at one of the three words: chance meets times only by being added to them",
     "pacer: of quick also the edges beside an edge, the extremes of counts and times, and all second endpoints but one",
     "link: policies other than the default, and the default without its optional limits",
+    "pacer: clocks in the second half of all times, 292 million years from the origin on: a wait could reach the end",
     "both: the order of events: a step knows only the state; that is for the worlds",
 ];
 

@@ -17,6 +17,9 @@ const NOW: Time = Time::from_millis(10_000_000_000);
 /// The serial of the next dial.
 const NEXT: u64 = 9;
 
+/// As late as a clock may be, 292 million years from its origin: near the end of all times a wait would reach it.
+const LATE: u64 = u64::MAX / 2;
+
 /// One of each outcome class of chance.
 const WORDS: [u64; 3] = [0, u64::MAX / 2, u64::MAX];
 
@@ -85,7 +88,7 @@ impl Grid {
                 vec![now - 1, now, now + 1, now + policy.stable_for.as_millis(), u64::MAX],
                 vec![now, now + 1, u64::MAX],
             )),
-            not_before: times(quick_or(vec![0, now - 1, now, after[0], after[1], u64::MAX - 1], vec![0, after[0]])),
+            not_before: times(quick_or(vec![0, now - 1, now, after[0], after[1], LATE], vec![0, after[0]])),
             over: edges(over.map(Span::from_millis)),
             rung: edges(rung.into_iter().map(Span::from_millis)),
             cut: vec![0, NEXT],
@@ -103,7 +106,7 @@ impl Grid {
             failed: [None, Some(false), Some(true)],
             held: vec![None, Some(Fault::Denied)],
             others: others(full),
-            at: times(quick_or(vec![0, now, now + 1, now + 10_000_000, u64::MAX - 1], vec![now, now + 10_000_000])),
+            at: times(quick_or(vec![0, now, now + 1, now + 10_000_000, LATE], vec![now, now + 10_000_000])),
             events: events(),
             policy,
         }
