@@ -22,9 +22,10 @@ pub trait Connect: Send + Sync + 'static {
     fn target(&self) -> Target;
 
     /// One dial: resolve, connect, TLS, authenticate, learn the role. The caller holds the one
-    /// deadline and drops the future when it has passed. `accepted` is called when the transport is
+    /// deadline and drops the future when it has passed. `accepted` is called as soon as the transport is
     /// up, which tells a silent peer ([`Fault::TimedOut`]) from one that never answered
-    /// ([`Fault::Unreachable`]).
+    /// ([`Fault::Unreachable`]). Without that call the future is dropped after the policy's
+    /// `connect_deadline`: a database that has no transport of its own calls it first of all.
     fn dial(
         &self,
         endpoint: usize,
