@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 
-use relink_model::sweep::{Bug, Law, Level, Report, sweep};
+use relink_model::sweep::{Bug, Law, Level, Report, size, sweep};
 
 const TWO: NonZero<usize> = NonZero::new(2).unwrap();
 
@@ -11,6 +11,13 @@ fn no_step_from_a_state_of_the_quick_grid_breaks_a_law() {
     let report = sweep(Level::Quick, TWO, None);
     assert_eq!(report.found, None);
     assert_eq!(report, Report { states: 377_850, triples: 81_949_234, found: None });
+    assert_eq!(report, size(Level::Quick, TWO));
+}
+
+#[test]
+fn the_full_grid_has_a_stated_size() {
+    let full = Report { states: 15_652_910, triples: 8_489_471_840, found: None };
+    assert_eq!(size(Level::Full, TWO), full);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use relink::{
 };
 
 use super::{
-    Bug, Finding, Judged, Level,
+    Bug, Finding, Level,
     grid::{Place, around, edges},
     link_law,
 };
@@ -70,6 +70,11 @@ impl Grid {
         Some(Lease { id: LEASE, work, warn_at, heard_at: place.of(&self.past)? })
     }
 
+    /// Every event; the name of the open question is among the names that an answer may have.
+    fn events_of(&self, link: &Link) -> impl Iterator<Item = Event> {
+        self.events.iter().copied().chain(link.question().into_iter().flat_map(answers_by))
+    }
+
     fn link(&self, kind: u64, place: &mut Place) -> Option<Link> {
         const BOTH: [bool; 2] = [false, true];
         Some(match kind {
@@ -113,6 +118,8 @@ impl Grid {
 const KINDS: u64 = 11;
 
 impl super::Grid for Grid {
+    type State = Link;
+
     fn places(&self) -> u64 {
         let [times, past, topologies] = [self.times.len(), self.past.len(), self.topologies.len()].map(|n| n as u64);
         let (session, lease) = (2 * times * topologies, 4 * times * past);
@@ -120,26 +127,23 @@ impl super::Grid for Grid {
         KINDS * (session * lease * times * 2).max(session * times * topologies)
     }
 
-    fn judge(&self, place: u64, bug: Option<Bug>) -> Option<Judged> {
+    fn state(&self, place: u64) -> Option<Link> {
         let mut rest = Place(place / KINDS);
         let link = self.link(place % KINDS, &mut rest)?;
         // What is left of the number is no field's: that state has come before.
-        if rest.0 != 0 {
-            return None;
-        }
-        let mut triples = 0;
-        let asked = link.question();
-        // The name of the open question is among the names that an answer may have.
-        let answers = asked.into_iter().flat_map(answers_by);
-        for event in self.events.iter().copied().chain(answers) {
-            triples += 1;
-            if let Some(law) = link_law::broken(&self.policy, link, event, bug) {
-                let became = link.step(&self.policy, NOW, event);
-                let step = [format!("{link:?}"), format!("{event:?} at {NOW:?}"), format!("{became:?}")];
-                return Some(Judged { triples, found: Some(Finding { law, step }) });
-            }
-        }
-        Some(Judged { triples, found: None })
+        (rest.0 == 0).then_some(link)
+    }
+
+    fn triples(&self, link: &Link) -> u64 {
+        self.events_of(link).count() as u64
+    }
+
+    fn judge(&self, link: &Link, bug: Option<Bug>) -> Option<Finding> {
+        self.events_of(link).find_map(|event| {
+            let law = link_law::broken(&self.policy, *link, event, bug)?;
+            let became = link.step(&self.policy, NOW, event);
+            Some(Finding { law, step: [format!("{link:?}"), format!("{event:?} at {NOW:?}"), format!("{became:?}")] })
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A world begins at the beginning; a sweep begins anywhere. If the invariants hold after every step from
 //! every state that satisfies them, they hold for ever, however a run came there. The grid has the edges of every field,
-//! one below, at and above each number of the policy that is compared with it, the extremes of its type, and no state
+//! each number of the policy that is compared with it and what lies beside it, the extremes of its type, and no state
 //! twice; what lies between is left out, see [`LEFT_OUT`]. A triple is a state, an event at a time, and a word of chance.
 
 mod bug;
@@ -42,7 +42,8 @@ pub const LEFT_OUT: &[&str] = &[
     "pacer: sets of more than two endpoints, save for events that name one outside the set",
     "pacer: three words of chance: least, middle, greatest; waits are monotone in chance (a law of the policy's tests)",
     "pacer: the time-shift and renaming law at one of the three words: chance meets times only by being added to them",
-    "pacer: of quick also the edges beside an edge, the extremes of counts and times, and all second endpoints but one",
+    "pacer: where two values are compared, both sides of an edge are had by one of them alone, not by each",
+    "pacer: of quick also what lies beside an edge, the extremes of counts and times, and all second endpoints but one",
     "link: policies other than the default, and the default without its optional limits",
     "pacer: clocks in the second half of all times, 292 million years from the origin on: a wait could reach the end",
     "both: the order of events: a step knows only the state; that is for the worlds",
@@ -51,9 +52,9 @@ pub const LEFT_OUT: &[&str] = &[
 /// What a sweep has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// States that satisfy the invariants, each of them stepped.
+    /// States that satisfy the invariants.
     pub states: u64,
-    /// Steps that were judged.
+    /// Steps, each of them judged; all of the last state's if one of them is a finding.
     pub triples: u64,
     /// The broken law that comes first in the order of the grid.
     pub found: Option<Finding>,
@@ -68,36 +69,54 @@ pub struct Finding {
     pub step: [String; 3],
 }
 
-/// What was judged of one state.
-struct Judged {
-    triples: u64,
-    found: Option<Finding>,
-}
-
 /// A machine's grid.
 trait Grid: Sync {
+    /// A state of the machine.
+    type State;
     /// How many places the grid has.
     fn places(&self) -> u64;
-    /// Steps the state at a place with everything; `None` if there is no state that satisfies the invariants.
-    fn judge(&self, place: u64, bug: Option<Bug>) -> Option<Judged>;
+    /// The state at a place; `None` if there is none that satisfies the invariants.
+    fn state(&self, place: u64) -> Option<Self::State>;
+    /// How many steps from a state there are to judge.
+    fn triples(&self, state: &Self::State) -> u64;
+    /// Steps a state with everything; the first step that breaks a law.
+    fn judge(&self, state: &Self::State, bug: Option<Bug>) -> Option<Finding>;
+}
+
+/// What is done at each state of a grid.
+#[derive(Clone, Copy)]
+enum Visit {
+    /// Its steps are counted.
+    Count,
+    /// Its steps are taken, with a seeded bug around each if one is given, and judged.
+    Judge(Option<Bug>),
+}
+
+/// How many states and triples a level has, on so many threads: what [`sweep`] will report if it finds nothing.
+pub fn size(level: Level, threads: NonZero<usize>) -> Report {
+    visit(level, threads, Visit::Count)
 }
 
 /// Sweeps both machines on so many threads, with a seeded bug around each step if one is given.
 ///
 /// Steps that panic end the sweep: a step is total.
 pub fn sweep(level: Level, threads: NonZero<usize>, bug: Option<Bug>) -> Report {
+    visit(level, threads, Visit::Judge(bug))
+}
+
+fn visit(level: Level, threads: NonZero<usize>, visit: Visit) -> Report {
     let mut report = Report { states: 0, triples: 0, found: None };
     for grid in link::grids(level) {
-        run(&grid, threads, bug, &mut report);
+        run(&grid, threads, visit, &mut report);
     }
     for grid in pacer::grids(level) {
-        run(&grid, threads, bug, &mut report);
+        run(&grid, threads, visit, &mut report);
     }
     report
 }
 
 /// Adds what a grid gives. Whatever the threads do in what order, the first finding is the one at the first place.
-fn run(grid: &impl Grid, threads: NonZero<usize>, bug: Option<Bug>, report: &mut Report) {
+fn run(grid: &impl Grid, threads: NonZero<usize>, visit: Visit, report: &mut Report) {
     const CHUNK: u64 = 1_024;
     if report.found.is_some() {
         return;
@@ -113,10 +132,14 @@ fn run(grid: &impl Grid, threads: NonZero<usize>, bug: Option<Bug>, report: &mut
                 break;
             }
             for place in from..(from + CHUNK).min(grid.places()) {
-                let Some(judged) = grid.judge(place, bug) else { continue };
+                let Some(state) = grid.state(place) else { continue };
                 states += 1;
-                triples += judged.triples;
-                if let Some(finding) = judged.found {
+                triples += grid.triples(&state);
+                let finding = match visit {
+                    Visit::Count => None,
+                    Visit::Judge(bug) => grid.judge(&state, bug),
+                };
+                if let Some(finding) = finding {
                     first.fetch_min(place, Ordering::Relaxed);
                     found = found.or(Some((place, finding)));
                     break;

@@ -6,8 +6,8 @@ use relink::{
 };
 
 use super::{
-    Bug, Finding, Judged, Level,
-    grid::{Place, around, edges},
+    Bug, Finding, Level,
+    grid::{Place, edges},
     pacer_law,
 };
 
@@ -72,12 +72,12 @@ impl Grid {
         let knees = [policy.w0, policy.capd].map(|window| inverse(policy.kd, window));
         let few = [policy.elapsed_max].into_iter().chain(policy.give_up_after);
         let lost = few.chain(knees.into_iter().filter(|_| full)).map(ago);
-        let oldest = around(ago(policy.elapsed_max)).into_iter().filter(|_| full);
-        let lost = lost.chain(oldest).chain([now, u64::MAX]);
+        let lost = lost.chain([now, u64::MAX]);
         let after = [now + 1, now + policy.w0.as_millis()];
         let [floor, ceiling] = [Span::ZERO, policy.elapsed_max].map(|age| policy.cap(age).as_millis());
-        let over = if own { vec![0, policy.w0.as_millis(), floor, ceiling] } else { vec![0] };
-        let over = over.into_iter().flat_map(|ms| if full && ms > 0 { around(ms).to_vec() } else { vec![ms] });
+        let windows = [0, policy.w0.as_millis(), floor, ceiling].into_iter().filter(|ms| own || *ms == 0);
+        // Above an edge: below it the window is as good as the edge's, for what is read is the greater of two.
+        let over = windows.flat_map(|ms| [Some(ms), full.then_some(ms + u64::from(own))]).flatten();
         let ladder = if full { vec![0, 1_000, 4_001, 8_000] } else { vec![0, 8_000] };
         let rung = if own { vec![0] } else { ladder };
         let top = (0..8).find(|n| policy.dial_deadline_at(*n) == policy.dial_deadline_max).unwrap_or(8);
@@ -85,10 +85,10 @@ impl Grid {
         Self {
             lost_at: times(lost),
             settle_at: times(quick_or(
-                vec![now - 1, now, now + 1, now + policy.stable_for.as_millis(), u64::MAX],
+                vec![now, now + 1, now + policy.stable_for.as_millis(), u64::MAX],
                 vec![now, now + 1, u64::MAX],
             )),
-            not_before: times(quick_or(vec![0, now - 1, now, after[0], after[1], LATE], vec![0, after[0]])),
+            not_before: times(quick_or(vec![0, after[0], after[1], LATE], vec![0, after[0]])),
             over: edges(over.map(Span::from_millis)),
             rung: edges(rung.into_iter().map(Span::from_millis)),
             cut: vec![0, NEXT],
@@ -179,6 +179,8 @@ fn inverse(share: Ratio, window: Span) -> Span {
 }
 
 impl super::Grid for Grid {
+    type State = Parts;
+
     fn places(&self) -> u64 {
         let fields =
             [self.lost_at.len(), self.settle_at.len(), self.not_before.len(), self.over.len(), self.rung.len()];
@@ -189,38 +191,34 @@ impl super::Grid for Grid {
         all.map(|count| count as u64).product()
     }
 
-    fn judge(&self, place: u64, bug: Option<Bug>) -> Option<Judged> {
-        let before = self.parts(Place(place))?;
-        if pacer_law::broken_state(&self.policy, &before).is_some() {
-            return None;
-        }
-        let pacer = Pacer::from_parts(&before);
-        let relabelled = pacer_law::relabel(&before).map(|other| (other, Pacer::from_parts(&other)));
-        let relabelled = relabelled.as_ref();
-        let mut triples = 0;
-        for event in &self.events {
-            for at in &self.at {
+    fn state(&self, place: u64) -> Option<Parts> {
+        self.parts(Place(place)).filter(|parts| pacer_law::broken_state(&self.policy, parts).is_none())
+    }
+
+    fn triples(&self, _: &Parts) -> u64 {
+        (self.events.len() * self.at.len() * WORDS.len()) as u64
+    }
+
+    fn judge(&self, before: &Parts, bug: Option<Bug>) -> Option<Finding> {
+        let pacer = Pacer::from_parts(before);
+        let relabelled = pacer_law::relabel(before).map(|other| (other, Pacer::from_parts(&other)));
+        let (policy, relabelled) = (&self.policy, relabelled.as_ref());
+        for now in self.at.iter().copied() {
+            let still = pacer.at(now);
+            for event in self.events.iter().copied() {
                 for chance in WORDS {
-                    triples += 1;
-                    let case = pacer_law::Case {
-                        policy: &self.policy,
-                        pacer: &pacer,
-                        before: &before,
-                        relabelled,
-                        now: *at,
-                        event: *event,
-                        chance,
-                    };
+                    let (pacer, still) = (&pacer, &still);
+                    let case = pacer_law::Case { policy, pacer, before, still, relabelled, now, event, chance };
                     if let Some(law) = case.broken(bug) {
-                        let became = pacer.step(&self.policy, *at, *event, chance);
-                        let event = format!("{event:?} at {at:?}, chance {chance}");
+                        let became = pacer.step(policy, now, event, chance);
+                        let event = format!("{event:?} at {now:?}, chance {chance}");
                         let step = [format!("{before:?}"), event, format!("{:?}, {:?}", became.0.parts(), became.1)];
-                        return Some(Judged { triples, found: Some(Finding { law, step }) });
+                        return Some(Finding { law, step });
                     }
                 }
             }
         }
-        Some(Judged { triples, found: None })
+        None
     }
 }
 

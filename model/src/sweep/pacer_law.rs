@@ -9,22 +9,27 @@ use super::{Bug, Law};
 
 /// The first invariant that the state breaks.
 pub(super) fn broken_state(policy: &Checked, parts: &Parts) -> Option<Law> {
-    let live = || parts.windows.iter().take(usize::from(parts.endpoints));
     let outage = parts.lost_at != Time::NEVER;
+    let (over, rung) = ceilings(policy, parts.now - parts.lost_at);
+    let (mut online, mut forgotten, mut bounded) = (false, true, true);
+    let (mut flights, mut names, mut refusals) = (true, parts.renewed <= parts.next, true);
+    for window in parts.windows.iter().take(usize::from(parts.endpoints)) {
+        online |= window.online > 0;
+        forgotten &= remembers_nothing(window);
+        bounded &= window.over <= over && window.rung <= rung && is_doubled(policy, window.doublings);
+        flights &= window.in_flight.max(window.allowed) <= policy.max_dials && window.allowed > 0;
+        names &= window.cut <= parts.next;
+        refusals &= window.refusals < policy.refusals_max || window.held.is_some();
+    }
     let settles = parts.settle_at != Time::NEVER;
-    let online = live().any(|window| window.online > 0);
-    let age = parts.now - parts.lost_at;
-    let began = !outage || parts.lost_at <= parts.now;
+    let remembers = if outage { parts.lost_at <= parts.now } else { parts.dials == 0 && forgotten };
     let laws: [(Law, bool); 6] = [
         (Law::Settling, settles == (outage && online)),
-        (Law::Memory, began && (outage || parts.dials == 0 && live().all(remembers_nothing))),
-        (Law::Ceilings, live().all(|window| is_bounded(policy, window, age))),
-        (
-            Law::Flights,
-            live().all(|window| window.in_flight.max(window.allowed) <= policy.max_dials && window.allowed > 0),
-        ),
-        (Law::Names, parts.renewed <= parts.next && live().all(|window| window.cut <= parts.next)),
-        (Law::Refusals, live().all(|window| window.refusals < policy.refusals_max || window.held.is_some())),
+        (Law::Memory, remembers),
+        (Law::Ceilings, bounded),
+        (Law::Flights, flights),
+        (Law::Names, names),
+        (Law::Refusals, refusals),
     ];
     laws.into_iter().find(|(_, holds)| !holds).map(|(law, _)| law)
 }
@@ -35,16 +40,20 @@ fn remembers_nothing(window: &WindowParts) -> bool {
     !learnt && window.over == Span::ZERO && window.rung == Span::ZERO
 }
 
-fn is_bounded(policy: &Checked, window: &WindowParts, age: Span) -> bool {
-    let (over, rung) = match policy.backoff {
+/// The greatest window of overload and the highest rung, in an outage of this age.
+fn ceilings(policy: &Checked, age: Span) -> (Span, Span) {
+    match policy.backoff {
         Backoff::Relink => (policy.cap(age), Span::ZERO),
         Backoff::Constant { .. } => (Span::ZERO, Span::ZERO),
         Backoff::Exponential { cap, .. } | Backoff::FullJitter { cap, .. } => (Span::ZERO, cap),
         Backoff::EqualJitter { cap, .. } | Backoff::DecorrelatedJitter { cap, .. } => (Span::ZERO, cap),
         Backoff::Grpc => (Span::ZERO, Span::from_secs(100)),
-    };
-    let doubled = window.doublings == 0 || policy.dial_deadline_at(window.doublings - 1) < policy.dial_deadline_max;
-    window.over <= over && window.rung <= rung && doubled
+    }
+}
+
+/// The deadline of dials is doubled no more often than its ceiling needs.
+fn is_doubled(policy: &Checked, times: u8) -> bool {
+    times == 0 || policy.dial_deadline_at(times - 1) < policy.dial_deadline_max
 }
 
 /// One step.
@@ -52,6 +61,8 @@ pub(super) struct Case<'a> {
     pub(super) policy: &'a Checked,
     pub(super) pacer: &'a Pacer,
     pub(super) before: &'a Parts,
+    /// The same pacer when the event comes, and nothing has happened.
+    pub(super) still: &'a Pacer,
     /// The same pacer later and under other names, if there is a later.
     pub(super) relabelled: Option<&'a (Parts, Pacer)>,
     pub(super) now: Time,
@@ -129,7 +140,7 @@ impl Case<'_> {
                 own || before.not_before == after.not_before && before.online == after.online
             })
         };
-        if foreign { command.is_none() && *after == self.pacer.at(self.now) } else { only_one() }
+        if foreign { command.is_none() && after == self.still } else { only_one() }
     }
 
     fn may_dial(&self, command: Option<Command>) -> bool {
