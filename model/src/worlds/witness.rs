@@ -15,7 +15,13 @@ fn some_link(state: &State, is: impl Fn(&Link) -> bool) -> bool {
 
 /// Every witness of a world.
 pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
-    let mut all = vec![
+    let of_this = [borrowers(world), endpoints(world), ends(world), roles(world), finally::witnesses(world)];
+    always().into_iter().chain(of_this.into_iter().flatten()).collect()
+}
+
+/// What every world must reach.
+fn always() -> Vec<Claim<World>> {
+    vec![
         Claim::<World>::reaches("online", |_, state| some_link(state, |link| matches!(link, Link::Online { .. }))),
         Claim::<World>::reaches("leased", |_, state| some_link(state, |link| matches!(link, Link::Leased { .. }))),
         Claim::<World>::reaches("a waiter while dialing", |_, state| {
@@ -31,7 +37,12 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
             })
         }),
         Claim::<World>::reaches("an outage that settles", |_, state| state.pool.pacer().settles_at().is_some()),
-    ];
+    ]
+}
+
+/// What borrowers do to each other, and to the pool's size.
+fn borrowers(world: &World) -> Vec<Claim<World>> {
+    let mut all = Vec::new();
     if world.returns.len() > 1 {
         all.push(Claim::<World>::reaches("an unclean session being reset", |_, state| {
             state
@@ -52,6 +63,16 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
             state.pool.max_size() < 2 && state.ghost.borrowers.len() > 1
         }));
     }
+    if world.borrowers > 1 {
+        all.push(Claim::<World>::reaches("two waiters", |_, state| state.ghost.queue.len() > 1));
+        all.push(Claim::<World>::reaches("two leases", |_, state| state.ghost.borrowers.len() > 1));
+    }
+    all
+}
+
+/// What endpoints answer, and which of them are held.
+fn endpoints(world: &World) -> Vec<Claim<World>> {
+    let mut all = Vec::new();
     if world.endpoints > 1 {
         all.push(Claim::<World>::reaches("a hedged dial", |_, state| {
             state.ghost.peers.iter().filter(|peer| peer.line == Line::Dialing).count() > 1
@@ -62,10 +83,6 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
             state.ghost.fatal != 0 && state.pool.pacer().held().is_none()
         }));
     }
-    if world.borrowers > 1 {
-        all.push(Claim::<World>::reaches("two waiters", |_, state| state.ghost.queue.len() > 1));
-        all.push(Claim::<World>::reaches("two leases", |_, state| state.ghost.borrowers.len() > 1));
-    }
     if world.faults.contains(&Fault::Misconfigured) {
         all.push(Claim::<World>::reaches("held", |_, state| state.pool.pacer().held().is_some()));
     }
@@ -74,6 +91,12 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
             state.pool.pacer().phase(0) == relink::pacer::Phase::Overloaded
         }));
     }
+    all
+}
+
+/// How leases and pools end: cut, stopped, or fallen silent.
+fn ends(world: &World) -> Vec<Claim<World>> {
+    let mut all = Vec::new();
     if world.stop {
         all.push(Claim::<World>::reaches("closed", |_, state| state.pool.is_closed()));
         all.push(Claim::<World>::reaches("draining", |_, state| {
@@ -95,6 +118,12 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
             }));
         }
     }
+    all
+}
+
+/// What becomes of the evidence of role.
+fn roles(world: &World) -> Vec<Claim<World>> {
+    let mut all = Vec::new();
     if world.demotion {
         all.push(Claim::<World>::reaches("asked for its role", |_, state| {
             state
@@ -110,6 +139,5 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
             state.ghost.peers.iter().any(|peer| peer.line == Line::Open && peer.evidence == Evidence::Older)
         }));
     }
-    all.extend(finally::witnesses(world));
     all
 }
