@@ -92,6 +92,9 @@ const PRIMARY: Role = Role { in_recovery: false, default_read_only: false };
 
 impl Connect for Script {
     type Client = Client;
+    type Watch = ();
+
+    fn watch(&self, _client: &Client) {}
 
     fn endpoints(&self) -> usize {
         self.endpoints

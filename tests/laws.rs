@@ -124,7 +124,7 @@ fn history() -> Vec<(u64, Event)> {
         (1_020, asked(2)),
         (1_030, Event::DialFailed { slot: 1, dial: dial(1, 0), fault: Fault::Overloaded }),
         (1_300, Event::Elapsed),
-        (9_000, Event::Worked { slot: 0, lease: LeaseId(1), work: durable }),
+        (9_000, Event::Worked { slot: 0, lease: LeaseId(1), work: durable, heard_at: Time::from_millis(8_500) }),
         (9_100, Event::Elapsed),
         (10_200, Event::Elapsed),
         (10_300, Event::Lost { slot: 0, dial: dial(0, 0), fault: Fault::Lost }),
@@ -140,6 +140,7 @@ fn shift_pool_event(event: Event, by: Span) -> Event {
     match event {
         Event::Asked { lease, deadline } => Event::Asked { lease, deadline: deadline + by },
         Event::Stopped { deadline } => Event::Stopped { deadline: deadline + by },
+        Event::Worked { slot, lease, work, heard_at } => Event::Worked { slot, lease, work, heard_at: heard_at + by },
         other => other,
     }
 }
@@ -227,11 +228,16 @@ fn lent(lease: LeaseId) -> Vec<(u64, link::Event)> {
 #[test]
 fn a_late_found_dead_under_a_later_suspicion_is_inert() {
     let policy = policy(|_| {});
-    let worked = link::Event::Worked { lease: machines::LEASE, work: Work::Statement { durable: true } };
-    let first = [lent(machines::LEASE), vec![(1_000, worked), (2_000, link::Event::Elapsed)]].concat();
+    let worked = |heard_at| link::Event::Worked {
+        lease: machines::LEASE,
+        work: Work::Statement { durable: true },
+        heard_at: Time::from_millis(heard_at),
+    };
+    let silent = |at, heard_at| vec![(at, worked(heard_at)), (at, link::Event::Questioned)];
+    let first = [lent(machines::LEASE), silent(2_000, 1_000)].concat();
     let (_, Some(link::Command::Ask { by: old, .. })) = run(&policy, &first) else { panic!("not asked") };
     // The statement went on, and then another is suspected.
-    let second = [first, vec![(2_500, worked), (3_500, link::Event::Elapsed)]].concat();
+    let second = [first, vec![(2_500, worked(2_500))], silent(3_500, 2_500)].concat();
     let (suspected, Some(link::Command::Ask { by, .. })) = run(&policy, &second) else { panic!("not asked again") };
     let now = Time::from_millis(3_600);
     let late = link::Event::FoundDead { dial: DIAL, by: old };
@@ -272,9 +278,10 @@ fn a_late_worked_does_not_touch_the_next_lease() {
         run(&policy, &[lent(machines::LEASE), vec![(2_000, returned(Work::AtRest)), (2_000, next)]].concat());
     let durable = Work::Statement { durable: true };
     let now = Time::from_millis(2_001);
-    let late = link::Event::Worked { lease: machines::LEASE, work: durable };
+    let heard_at = Time::from_millis(1_000);
+    let late = link::Event::Worked { lease: machines::LEASE, work: durable, heard_at };
     assert_eq!(link.step(&policy, now, late), (link, None));
-    let own = link::Event::Worked { lease: machines::OTHER_LEASE, work: durable };
+    let own = link::Event::Worked { lease: machines::OTHER_LEASE, work: durable, heard_at };
     assert_eq!(link.step(&policy, now, own).0.lease().unwrap().work, durable);
 }
 

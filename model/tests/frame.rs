@@ -100,7 +100,10 @@ impl Real {
             Event::Unproved { slot, dial, by, fault } => {
                 Event::Unproved { slot, dial: real(dial), by: at(slot, by), fault }
             }
-            Event::Worked { slot, lease, work } => Event::Worked { slot, lease: held(lease), work },
+            Event::Worked { slot, lease, work, heard_at } => {
+                let heard_at = Time::from_millis(now.as_millis() - (NOW - heard_at).as_millis());
+                Event::Worked { slot, lease: held(lease), work, heard_at }
+            }
             Event::FoundAlive { slot, dial, by } => Event::FoundAlive { slot, dial: real(dial), by: at(slot, by) },
             Event::FoundDead { slot, dial, by } => Event::FoundDead { slot, dial: real(dial), by: at(slot, by) },
             Event::Lost { slot, dial, fault } => Event::Lost { slot, dial: real(dial), fault },

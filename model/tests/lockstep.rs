@@ -93,6 +93,9 @@ impl Drop for Client {
 
 impl Connect for Backend {
     type Client = Client;
+    type Watch = ();
+
+    fn watch(&self, _client: &Client) {}
 
     fn endpoints(&self) -> usize {
         self.endpoints

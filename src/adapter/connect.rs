@@ -1,6 +1,6 @@
 //! What the adapter asks of a database.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{Fault, Role, Target, Work};
 
@@ -11,6 +11,9 @@ use crate::{Fault, Role, Target, Work};
 pub trait Connect: Send + Sync + 'static {
     /// The driver's own client, lent to a borrower and taken back.
     type Client: Send + 'static;
+
+    /// What can be seen of a session while a borrower has it; `()` for a driver that shows nothing.
+    type Watch: Send + Sync + 'static;
 
     /// How many endpoints the set has, 1 ..= 8, in order of preference.
     fn endpoints(&self) -> usize;
@@ -43,6 +46,43 @@ pub trait Connect: Send + Sync + 'static {
     /// requests back, the time to hand them to the kernel.
     fn work(&self, client: &Self::Client) -> Work;
 
+    /// What can be seen of the session from now on. Called once, before anybody is lent it.
+    fn watch(&self, client: &Self::Client) -> Self::Watch;
+
+    /// Looks what a session is doing, after taking in whatever has come from the server by now. Never waits.
+    ///
+    /// Without an implementation no session is ever silent, and none is asked about.
+    fn look(&self, watch: &Self::Watch) -> Look {
+        let _nothing_shown = watch;
+        Look { work: Work::AtRest, silence: Duration::ZERO }
+    }
+
+    /// Asks the server, through the idle session `asker`, about others of its endpoint whose callers have waited for
+    /// long; `found` is told of each by its place in `about`, as soon as it is decided. Whatever is not told of was not
+    /// answered. Also learns the asker's own role.
+    ///
+    /// When in doubt a session is [`Found::Alive`]: it is looked at again soon.
+    fn ask(
+        &self,
+        asker: &mut Self::Client,
+        about: &[Arc<Self::Watch>],
+        limits: Limits,
+        found: impl Fn(usize, Found) + Send + Sync,
+    ) -> impl Future<Output = Result<Role, Failure>> + Send {
+        for place in 0..about.len() {
+            found(place, Found::Alive);
+        }
+        let _not_needed = limits;
+        self.probe(asker)
+    }
+
+    /// The session is about to be ended because of this: calls that fail with its end are to say so. Returns how it
+    /// ends. Never waits.
+    fn condemn(&self, watch: &Self::Watch, failure: Failure) -> Death {
+        let _nothing_shown = watch;
+        Death { failure, work: Work::AtRest }
+    }
+
     /// A pool has taken the session over. The client may call `demoted` from then on, at any time and on
     /// any thread, when something shows that the server has lost its role: every session is then asked
     /// before it is lent again.
@@ -56,6 +96,35 @@ pub trait Connect: Send + Sync + 'static {
         let _unknown = client;
         false
     }
+}
+
+/// What a session that a borrower has is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What it is doing.
+    pub work: Work,
+    /// For how long its caller has waited without a sign of life from the server; zero while none waits.
+    pub silence: Duration,
+}
+
+/// How a question about sessions is to be put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the server must have been waiting for the client, or for the client's acknowledgement, before a
+    /// session is called dead: the policy's `grace`.
+    pub grace: Duration,
+    /// How long all answers may take: the policy's `question_deadline`.
+    pub within: Duration,
+}
+
+/// What the server knows of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is at work, or nothing shows that it is not.
+    Alive,
+    /// Its caller waits in vain, for this reason. Whatever it was doing has been ended on the server where that
+    /// could be done.
+    Dead(Failure),
 }
 
 /// A session as a dial brings it.

@@ -15,7 +15,7 @@ mod shared;
 mod status;
 mod trace;
 
-pub use connect::{Connect, Death, Failure, Opened};
+pub use connect::{Connect, Death, Failure, Found, Limits, Look, Opened};
 pub use error::{BuildError, Error};
 pub use lease::Lease;
 pub use pool::{Builder, Pool};

@@ -1,14 +1,21 @@
 //! The tasks: one for each dial and the session that it opens, one for a probe, one for the timer.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
-    Connect, Opened,
+    Connect, Limits, Opened,
     lease::{Ending, Kept},
     shared,
-    shared::Shared,
+    shared::{Inquiry, Shared},
 };
 use crate::{DialId, Time, core::pool};
+
+/// A timer that is later than this has been stopped (SIGSTOP, a suspended machine) or starved. So have the sockets: for as
+/// long again, what has come on them counts before what is due. Ten times what a busy scheduler takes.
+const LATE: Duration = Duration::from_millis(100);
 
 /// Tells the pool when a task has ended, however it ended: finished, aborted (even before it was first
 /// polled), or with its runtime.
@@ -95,6 +102,22 @@ pub(super) async fn probe<C: Connect>(
     }
 }
 
+/// Asks the server, through a session, about others.
+pub(super) async fn ask<C: Connect>(shared: Weak<Shared<C>>, connect: Arc<C>, inquiry: Inquiry<C>, limits: Limits) {
+    let Inquiry { slot, dial, by, mut kept, about } = inquiry;
+    let watches: Vec<_> = about.iter().map(|subject| Arc::clone(&subject.watch)).collect();
+    let found = |place: usize, found| {
+        if let (Some(shared), Some(subject)) = (shared.upgrade(), about.get(place)) {
+            shared.found(subject, found);
+        }
+    };
+    let answer = connect.ask(&mut kept.client, &watches, limits, found).await;
+    let answer = answer.and_then(|role| super::connect::required(&*connect, role));
+    if let Some(shared) = shared.upgrade() {
+        shared.probed(slot, dial, by, kept, answer);
+    }
+}
+
 /// Wakes the machine when its timeout has come. Ends with the pool.
 pub(super) async fn timer<C: Connect>(shared: Weak<Shared<C>>) {
     loop {
@@ -119,7 +142,10 @@ pub(super) async fn timer<C: Connect>(shared: Weak<Shared<C>>) {
                 continue;
             }
         }
+        if at.is_some_and(|at| at.elapsed() > LATE) {
+            tokio::time::sleep(LATE).await;
+        }
         let Some(strong) = shared.upgrade() else { return };
-        strong.feed(pool::Event::Elapsed);
+        strong.elapsed();
     }
 }

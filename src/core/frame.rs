@@ -78,9 +78,8 @@ impl Link {
     /// The same link as `frame` shows it.
     #[must_use]
     pub fn seen_from(self, policy: &Checked, frame: &Frame<'_>) -> Self {
-        // A lease's patience counts only while its statement is in flight and nobody has asked yet.
-        let patient =
-            matches!(self, Self::Leased { lease, .. } if matches!(lease.work, super::link::Work::Statement { .. }));
+        // A lease's patience counts only while it is not suspected.
+        let patient = matches!(self, Self::Leased { .. });
         let patience = policy.patience.filter(|_| patient).unwrap_or(Span::ZERO);
         let seen = |lease: super::link::Lease| super::link::Lease {
             id: frame.lease(lease.id),
@@ -103,11 +102,12 @@ impl Link {
                 Self::Online { session: frame.session(session), since: frame.since(since, longest), proved }
             }
             Self::Leased { session, lease } => Self::Leased { session: frame.session(session), lease: seen(lease) },
-            Self::Suspected { session, lease, deadline, again } => Self::Suspected {
+            Self::Suspected { session, lease, deadline, again, asked } => Self::Suspected {
                 session: frame.session(session),
                 lease: seen(lease),
                 deadline: frame.due(deadline),
                 again,
+                asked,
             },
             Self::Draining { session, lease, deadline } => {
                 Self::Draining { session: frame.session(session), lease: seen(lease), deadline: frame.due(deadline) }

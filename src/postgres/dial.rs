@@ -10,6 +10,7 @@ use super::{
     observer::Observer,
     role,
     session::{Session, Statements},
+    silence,
     tap::Tap,
     transport,
     wire::AsItIs,
@@ -52,9 +53,16 @@ pub(crate) async fn dial(
         let _ = timeout(GOODBYE, life).await;
         return Err(role::unwanted(&endpoint.to_string(), role, postgres.config.target));
     }
+    // Behind a proxy the process may be anybody's a moment later.
+    let identity = if direct {
+        beside(&mut life, async { Ok(silence::identify(&client).await) }, &postgres.rules).await?
+    } else {
+        None
+    };
     life.dialing = false;
     let observer = Observer::new(seen, Arc::clone(&postgres.rules), endpoint.to_string());
-    let client = Session { client, observer, endpoint: index, peer, direct, statements: Statements::default() };
+    let client =
+        Session { client, observer, endpoint: index, peer, direct, identity, statements: Statements::default() };
     Ok(Opened { client, role, life: Box::pin(life) })
 }
 

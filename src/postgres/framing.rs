@@ -116,6 +116,8 @@ pub(crate) struct Framing {
     bound: bool,
     /// The COPY being fed came by the extended protocol.
     copy_extended: bool,
+    /// The server waits for the data of a COPY, not the client for an answer.
+    feeding: bool,
     /// Zero-terminated strings to skip before the text of the current message.
     names_left: u8,
     text_over: bool,
@@ -146,6 +148,7 @@ impl Framing {
             parsed_ending: false,
             bound: false,
             copy_extended: false,
+            feeding: false,
             names_left: 0,
             text_over: false,
             text: Text::new(),
@@ -192,6 +195,11 @@ impl Framing {
     /// Something that the server has to do is in flight.
     pub(crate) const fn busy(&self) -> bool {
         self.in_flight() && self.busy_to > self.done
+    }
+
+    /// The client has nothing more to send and waits for an answer.
+    pub(crate) const fn waiting(&self) -> bool {
+        self.busy() && !self.feeding
     }
 
     /// Something whose effect may be durable is in flight.
@@ -257,6 +265,8 @@ impl Framing {
 
     fn request_ends(&mut self, tag: u8) {
         let request = self.next_request();
+        // CopyDone, CopyFail.
+        self.feeding &= !matches!(tag, b'c' | b'f');
         match tag {
             // The start-up, answered by the first ReadyForQuery.
             0 => self.sent = request,
@@ -357,6 +367,7 @@ impl Framing {
     fn ready(&mut self) {
         self.bound = false;
         self.copy_extended = false;
+        self.feeding = false;
         self.last_words = LastWords::new();
         match self.status_byte {
             b'I' => self.status = Status::Idle,
@@ -379,6 +390,7 @@ impl Framing {
             self.durable_to = self.done;
         }
         self.copy_extended = self.bound;
+        self.feeding = true;
         if self.bound && self.done < self.sent {
             // While it takes data the server ignores a Sync, the one behind Execute too: the request
             // will end with the Sync behind CopyDone or CopyFail.

@@ -215,6 +215,7 @@ fn announces_end(notice: &DbError) -> bool {
 }
 
 /// A session's view of its life.
+#[derive(Clone)]
 pub(crate) struct Seen {
     wired: Weak<Mutex<Wired>>,
     pulse: Arc<Pulse>,
@@ -268,6 +269,22 @@ impl Seen {
             self.pulse.wake_by_ref();
         }
         wired.drained || wired.end.is_some()
+    }
+
+    /// Takes in whatever has come by now, even if the task that drives the life is held up.
+    pub(crate) fn take_in(&self) {
+        if let Some(wired) = self.wired.upgrade()
+            && lock(&wired).step()
+        {
+            // The life must learn of the end.
+            self.pulse.wake_by_ref();
+        }
+    }
+
+    /// Says how the session ends before it does. Only the first word counts. Returns how it is told.
+    pub(crate) fn condemn(&self, failure: Failure) -> Death {
+        let death = Death { failure, work: self.watch.work() };
+        self.pulse.death.get_or_init(|| death).clone()
     }
 
     /// Waits until `reached`, which is looked at whenever the life has been driven a step.

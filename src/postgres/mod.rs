@@ -20,6 +20,7 @@ mod pool;
 mod reset;
 mod role;
 mod session;
+mod silence;
 mod statement;
 mod streams;
 mod tap;
@@ -49,12 +50,13 @@ pub use evidence::{Observed, failure, io_failure};
 pub use faults::TABLE;
 pub use pool::{ConnectError, Lease, Pool};
 pub use session::Session;
+pub use silence::Watch;
 pub use streams::{Observing, RowStream, SimpleQueryStream};
 pub use transaction::{Transaction, TransactionBuilder};
 
 use crate::{
     Fault, Role, Rule, Target, Work,
-    adapter::{Connect, Failure, Opened},
+    adapter::{Connect, Death, Failure, Found, Limits, Look, Opened},
 };
 
 /// What a credential provider returns: the password, or why there is none (without secrets).
@@ -171,6 +173,7 @@ impl fmt::Debug for Postgres {
 
 impl Connect for Postgres {
     type Client = Session;
+    type Watch = Watch;
 
     fn endpoints(&self) -> usize {
         self.places.len()
@@ -198,6 +201,28 @@ impl Connect for Postgres {
 
     fn work(&self, session: &Session) -> Work {
         session.work()
+    }
+
+    fn watch(&self, session: &Session) -> Watch {
+        Watch { seen: session.seen().clone(), identity: session.identity }
+    }
+
+    fn look(&self, watch: &Watch) -> Look {
+        watch.look()
+    }
+
+    async fn ask(
+        &self,
+        asker: &mut Session,
+        about: &[Arc<Watch>],
+        limits: Limits,
+        found: impl Fn(usize, Found) + Send + Sync,
+    ) -> Result<Role, Failure> {
+        silence::ask(self, asker, about, limits, found).await
+    }
+
+    fn condemn(&self, watch: &Watch, failure: Failure) -> Death {
+        watch.seen.condemn(failure)
     }
 
     fn adopted(&self, session: &mut Session, demoted: impl Fn() + Send + Sync + 'static) {

@@ -15,6 +15,7 @@ use super::{
     error::Error,
     life::Seen,
     observer::Observer,
+    silence::Identity,
     transaction::{Transaction, TransactionBuilder},
     wire::Peer,
 };
@@ -56,6 +57,8 @@ pub struct Session {
     pub(crate) peer: Peer,
     /// No proxy stands between us and the server, so that what the server reports is true of it.
     pub(crate) direct: bool,
+    /// Who the session is for the server, where the server can be asked about it.
+    pub(crate) identity: Option<Identity>,
     pub(crate) statements: Statements,
 }
 

@@ -14,7 +14,10 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-use super::framing::{Framing, Status};
+use super::{
+    framing::{Framing, Status},
+    wire::TakeBack,
+};
 use crate::Work;
 
 const OPEN: u8 = 1;
@@ -25,12 +28,16 @@ const LOST: u8 = 8;
 const BLOCKED: u8 = 16;
 /// The last read found nothing: the driver has everything that came.
 const PARKED: u8 = 32;
+/// The client has sent all of a request and waits for the answer.
+const WAITING: u8 = 64;
 
 /// What the tap has seen, for whoever asks; written by the tap alone.
 #[derive(Debug)]
 pub(crate) struct Watch {
     origin: Instant,
     heard_ms: AtomicU64,
+    /// When the client last began to wait.
+    waits_ms: AtomicU64,
     flags: AtomicU8,
     answered: AtomicU64,
     /// The process id, or a number that none can be.
@@ -44,6 +51,7 @@ impl Watch {
         Self {
             origin: Instant::now(),
             heard_ms: AtomicU64::new(0),
+            waits_ms: AtomicU64::new(0),
             flags: AtomicU8::new(0),
             answered: AtomicU64::new(0),
             key_pid: AtomicI64::new(i64::MIN),
@@ -74,6 +82,20 @@ impl Watch {
     /// The time since the last byte came from the server.
     pub(crate) fn silence(&self) -> Duration {
         self.origin.elapsed().saturating_sub(Duration::from_millis(self.heard_ms.load(Ordering::Acquire)))
+    }
+
+    /// For how long the client has waited without a byte from the server; zero while it does not wait, has more to
+    /// send, or has not taken what came.
+    pub(crate) fn waited(&self) -> Duration {
+        if self.flags.load(Ordering::Acquire) & (WAITING | PARKED | BLOCKED) != WAITING | PARKED {
+            return Duration::ZERO;
+        }
+        let since = self.heard_ms.load(Ordering::Acquire).max(self.waits_ms.load(Ordering::Acquire));
+        self.origin.elapsed().saturating_sub(Duration::from_millis(since))
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Whether the last read found nothing, so that no answer waits unread in the driver's hands.
@@ -113,15 +135,19 @@ impl Watch {
             | flag(framing.durable(), DURABLE)
             | flag(framing.lost(), LOST)
             | flag(blocked, BLOCKED)
-            | flag(parked, PARKED);
+            | flag(parked, PARKED)
+            | flag(framing.waiting(), WAITING);
         self.flags.store(flags, Ordering::Release);
         self.answered.store(framing.answered(), Ordering::Release);
     }
 }
 
 /// Passes bytes between the driver and a stream, above TLS where there is any.
+///
+/// Dropped in the middle of a request it takes back what the kernel has not yet sent, or a path that heals minutes later
+/// would bring the server a statement that its caller was told is lost.
 #[derive(Debug)]
-pub(crate) struct Tap<S> {
+pub(crate) struct Tap<S: TakeBack> {
     stream: S,
     framing: Framing,
     blocked: bool,
@@ -129,7 +155,7 @@ pub(crate) struct Tap<S> {
     watch: Arc<Watch>,
 }
 
-impl<S> Tap<S> {
+impl<S: TakeBack> Tap<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, framing: Framing::new(), blocked: false, parked: false, watch: Arc::new(Watch::new()) }
     }
@@ -143,7 +169,15 @@ impl<S> Tap<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+impl<S: TakeBack> Drop for Tap<S> {
+    fn drop(&mut self) {
+        if self.framing.busy() {
+            self.stream.take_back();
+        }
+    }
+}
+
+impl<S: AsyncRead + TakeBack + Unpin> AsyncRead for Tap<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let tap = &mut *self;
         let before = buf.filled().len();
@@ -152,8 +186,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let new = buf.filled().get(before..).unwrap_or_default();
         if !new.is_empty() {
             tap.framing.incoming(new);
-            let now = u64::try_from(tap.watch.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tap.watch.heard_ms.store(now, Ordering::Release);
+            tap.watch.heard_ms.store(tap.watch.now_ms(), Ordering::Release);
             if let Some(pid) = tap.framing.key_pid() {
                 tap.watch.key_pid.store(i64::from(pid), Ordering::Release);
             }
@@ -165,13 +198,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
+impl<S: AsyncWrite + TakeBack + Unpin> AsyncWrite for Tap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let tap = &mut *self;
         let polled = Pin::new(&mut tap.stream).poll_write(cx, buf);
         tap.blocked = polled.is_pending();
+        let waited = tap.framing.waiting();
         if let Poll::Ready(Ok(taken)) = &polled {
             tap.framing.outgoing(buf.get(..*taken).unwrap_or_default());
+        }
+        if !waited && tap.framing.waiting() {
+            tap.watch.waits_ms.store(tap.watch.now_ms(), Ordering::Release);
         }
         tap.publish();
         polled
@@ -186,7 +223,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     }
 }
 
-impl<S: TlsStream + Unpin> TlsStream for Tap<S> {
+impl<S: TlsStream + TakeBack + Unpin> TlsStream for Tap<S> {
     fn channel_binding(&self) -> ChannelBinding {
         self.stream.channel_binding()
     }

@@ -8,8 +8,10 @@ use std::{
     path::PathBuf,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -32,6 +34,27 @@ pub(crate) enum Wire {
     Unix(tokio::net::UnixStream),
     #[cfg(feature = "rustls")]
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// A stream whose end may lose what was not sent.
+pub(crate) trait TakeBack {
+    /// When the stream is dropped, what has been written and not yet been acknowledged is not sent any more.
+    fn take_back(&self);
+}
+
+impl TakeBack for Wire {
+    fn take_back(&self) {
+        let tcp = match self {
+            Self::Tcp(stream) => stream,
+            // The kernel has given the other side all that was written.
+            #[cfg(unix)]
+            Self::Unix(_) => return,
+            #[cfg(feature = "rustls")]
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // A socket that has ended has nothing left to send.
+        let _ended = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    }
 }
 
 /// Calls the same method of whichever stream it is.

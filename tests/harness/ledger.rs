@@ -1,7 +1,7 @@
 //! What must hold after each step, named by the property that it belongs to.
 
 use super::{Borrowed, Bytes, Command, DialId, Event, Harness, LeaseId, Link, LinkCommand, Owed, Span, Time, Work};
-use relink::{Backoff, Fault, Refusal, pacer::Phase};
+use relink::{Backoff, Fault, Refusal, pacer::Phase, pool::ASKERS};
 
 impl Harness {
     /// Delivers an event at `self.now`, carries out the commands on the ledger, and checks. `effective`
@@ -84,7 +84,8 @@ impl Harness {
         if let Event::Gone { dial, .. } = event {
             self.gone.insert(dial);
         }
-        for (slot, link) in (0..).zip(before.links()) {
+        let askers = (ASKERS..).zip(before.askers());
+        for (slot, link) in (0..).zip(before.links()).chain(askers) {
             let Link::Dialing { dial, .. } = *link else { continue };
             let after = self.pool.link(slot);
             if after == *link || matches!(after, Link::Dialing { dial: other, .. } if other == dial) {
@@ -153,7 +154,12 @@ impl Harness {
                 self.owed.push((Owed::End, slot, dial));
             }
             LinkCommand::Probe { dial, by } | LinkCommand::Reset { dial, by } => self.owe(Owed::Probe(by), slot, dial),
+            LinkCommand::Inquire { dial, by } => self.owe(Owed::Probe(by), slot, dial),
             LinkCommand::Ask { dial, by } => self.owe(Owed::Question(by), slot, dial),
+            LinkCommand::Look(lease) => {
+                let dial = self.leases.get(&lease).expect("looked at a lease that is over").dial;
+                self.owed.push((Owed::Look(lease), slot, dial));
+            }
             LinkCommand::Warn(lease) => assert!(self.leases.contains_key(&lease), "warned of a lease that is over"),
         }
     }
@@ -232,7 +238,7 @@ impl Harness {
             let (now, was) = (used(&self.pool, endpoint), used(before, endpoint));
             assert!(now <= size.max(was), "S18: {now} at endpoint {endpoint} of {size}: {:?}", self.pool.links());
             let at = |link: &&Link| link.dial().is_some_and(|dial| dial.endpoint() == endpoint);
-            let links = || self.pool.links().iter().filter(at);
+            let links = || self.pool.links().iter().chain(self.pool.askers()).filter(at);
             let online = links().filter(|link| link.session().is_some()).count();
             let dialing = links().filter(|link| matches!(link, Link::Dialing { .. })).count();
             let pacer = self.pool.pacer();
@@ -246,7 +252,8 @@ impl Harness {
 
     /// S5: whatever is open has one owner, or is being closed.
     fn check_ownership(&self) {
-        let mut dials: Vec<_> = self.pool.links().iter().filter_map(Link::dial).collect();
+        let links = self.pool.links().iter().chain(self.pool.askers());
+        let mut dials: Vec<_> = links.filter_map(Link::dial).collect();
         dials.sort();
         let all = dials.len();
         dials.dedup();
@@ -267,7 +274,7 @@ impl Harness {
         let due = self.pool.timeout(&self.policy);
         assert!(self.armed <= due, "the driver sleeps until {:?} and {due:?} is due: {:?}", self.armed, self.pool);
         let links = self.pool.links();
-        let dialing = links.iter().any(|link| matches!(link, Link::Dialing { .. }));
+        let dialing = links.iter().chain(self.pool.askers()).any(|link| matches!(link, Link::Dialing { .. }));
         if links.contains(&Link::Waiting) && !dialing {
             assert_ne!(self.pool.next_dial_at(&self.policy), Time::NEVER, "S10: nothing will wake {:?}", self.pool);
         }

@@ -12,7 +12,7 @@ use relink::{
     DialId, Fault, LeaseId, Span, Time, Work,
     link::{Command as LinkCommand, Link},
     policy::Checked,
-    pool::{Command, Event, Pool},
+    pool::{ASKERS, Command, Event, Pool},
 };
 
 /// Bytes, and zeros when they have run out.
@@ -47,6 +47,8 @@ enum Owed {
     /// A probe or a reset, of that name.
     Probe(Time),
     Question(Time),
+    /// A look at what a lease's session is doing.
+    Look(LeaseId),
 }
 
 /// A lease as its borrower sees it.
@@ -207,6 +209,7 @@ impl Harness {
             (Owed::Probe(by), _) => Event::Unproved { slot, dial, by, fault },
             (Owed::Question(by), 0 | 1) => Event::FoundAlive { slot, dial, by },
             (Owed::Question(by), _) => Event::FoundDead { slot, dial, by },
+            (Owed::Look(lease), _) => self.seen(slot, lease, Span::from_millis(u64::from(how) * 20)),
         };
         self.owed.remove(place);
         self.step(event, bytes);
@@ -226,7 +229,15 @@ impl Harness {
         let Some((&lease, borrowed)) = self.leases.iter_mut().nth(place) else { return };
         borrowed.work = work;
         let slot = borrowed.slot;
-        self.step(Event::Worked { slot, lease, work }, bytes);
+        let event = self.seen(slot, lease, Span::from_millis(u64::from(bytes.byte()) * 20));
+        self.step(event, bytes);
+    }
+
+    /// What a lease's session is seen doing, silent for so long.
+    fn seen(&self, slot: u16, lease: LeaseId, silence: Span) -> Event {
+        let work = self.leases.get(&lease).map_or(Work::AtRest, |borrowed| borrowed.work);
+        let heard_at = Time::from_millis(self.now.as_millis().saturating_sub(silence.as_millis()));
+        Event::Worked { slot, lease, work, heard_at }
     }
 
     fn demote_or_renew(&mut self, bytes: &mut Bytes<'_>) {
@@ -306,7 +317,7 @@ impl Harness {
             2 => Event::DialFailed { slot, dial, fault },
             3 => Event::Proved { slot, dial, by },
             4 => Event::Unproved { slot, dial, by, fault },
-            5 => Event::Worked { slot, lease, work },
+            5 => Event::Worked { slot, lease, work, heard_at: self.now },
             6 => Event::FoundAlive { slot, dial, by },
             7 => Event::FoundDead { slot, dial, by },
             8 => Event::Lost { slot, dial, fault },
@@ -371,6 +382,7 @@ impl Harness {
                 Owed::End => Event::Gone { slot, dial },
                 Owed::Probe(by) => Event::Proved { slot, dial, by },
                 Owed::Question(by) => Event::FoundAlive { slot, dial, by },
+                Owed::Look(lease) => self.seen(slot, lease, Span::ZERO),
             };
             self.step(event, bytes);
         }
@@ -381,7 +393,9 @@ impl Harness {
     }
 
     fn owner(&self, dial: DialId) -> Option<u16> {
-        (0..).zip(self.pool.links()).find(|(_, link)| link.dial() == Some(dial)).map(|(slot, _)| slot)
+        let askers = (ASKERS..).zip(self.pool.askers());
+        let mut all = (0..).zip(self.pool.links()).chain(askers);
+        all.find(|(_, link)| link.dial() == Some(dial)).map(|(slot, _)| slot)
     }
 
     fn step(&mut self, event: Event, bytes: &mut Bytes<'_>) {

@@ -61,11 +61,12 @@ pub(crate) fn named_link_states(policy: &Checked) -> Vec<(&'static str, Link)> {
     let online = |at| [Event::Wanted, granted(at + Span::from_secs(5)), dialed(at)];
     let on = |at: Time, more: &[Event]| run(at, &[&online(at)[..], more].concat());
     let then = |at: Time, link: Link, event| link.step(policy, at, event).0;
-    let statement = |durable| Event::Worked { lease: LEASE, work: Work::Statement { durable } };
+    let statement = |at, durable| Event::Worked { lease: LEASE, work: Work::Statement { durable }, heard_at: at };
     let lent = Event::Lent { lease: LEASE };
     let leased = |at| on(at, &[lent]);
-    let busy = |at| on(at, &[lent, statement(true)]);
-    let suspect = |at: Time, asked| then(asked, busy(at), Event::Elapsed);
+    let busy = |at| on(at, &[lent, statement(at, true)]);
+    let suspect = |at: Time, seen| then(seen, busy(at), statement(at, true));
+    let again = |at: Time, seen, over| then(over, suspect(at, seen), Event::Elapsed);
     let stop = Event::Stopped { deadline: ms(60_000) };
     let old = Event::Dialed { dial: DIAL, stable_at: late, retire_at: ms(50_000) };
     let doubted = Event::Doubted { topology: 2 };
@@ -85,18 +86,24 @@ pub(crate) fn named_link_states(policy: &Checked) -> Vec<(&'static str, Link)> {
         ("online, due", run(late, &[Event::Wanted, granted(ms(54_900)), old])),
         ("leased, at rest", leased(late)),
         ("leased, too long", leased(ms(30_000))),
-        ("leased, in transaction", on(late, &[lent, Event::Worked { lease: LEASE, work: Work::InTransaction }])),
-        ("leased, statement", on(late, &[lent, statement(false)])),
+        (
+            "leased, in transaction",
+            on(late, &[lent, Event::Worked { lease: LEASE, work: Work::InTransaction, heard_at: late }]),
+        ),
+        ("leased, statement", on(late, &[lent, statement(late, false)])),
         ("leased, durable", busy(late)),
-        ("leased, silent", busy(ms(48_000))),
+        ("leased, to be looked at", busy(ms(48_000))),
         ("suspected", suspect(ms(48_000), ms(49_500))),
+        ("suspected, asked", then(late, suspect(ms(48_000), ms(49_500)), Event::Questioned)),
         ("suspected, due", suspect(ms(40_000), ms(48_000))),
-        ("suspected again, due", then(ms(47_000), suspect(ms(40_000), ms(45_000)), Event::Elapsed)),
+        ("suspected again", again(ms(40_000), ms(47_500), ms(49_500))),
+        ("suspected again, due", again(ms(40_000), ms(45_000), ms(47_000))),
         ("draining, retired", then(late, busy(late), Event::Retired)),
         ("draining, stopped", then(late, busy(late), stop)),
         ("draining, due", then(late, busy(late), Event::Stopped { deadline: ms(50_000) })),
         ("probing", on(late, &[doubted])),
         ("probing, due", on(ms(40_000), &[doubted])),
+        ("probing, asks about others", on(late, &[Event::Engaged { topology: 2 }])),
         ("probing, reset", on(late, &[lent, Event::Returned { lease: LEASE, work: Work::InTransaction }])),
         ("closing a session", on(late, &[Event::Retired])),
         ("closing a session, due", on(ms(40_000), &[Event::Retired])),
@@ -127,12 +134,16 @@ pub(crate) fn named_link_events(link: &Link) -> Vec<(&'static str, Event)> {
         ("dial failed", Event::DialFailed { dial: DIAL }),
         ("dial failed*", Event::DialFailed { dial: OTHER }),
         ("lent", Event::Lent { lease: LEASE }),
-        ("worked", Event::Worked { lease: LEASE, work: durable }),
-        ("worked*", Event::Worked { lease: OTHER_LEASE, work: durable }),
+        ("worked", Event::Worked { lease: LEASE, work: durable, heard_at: ms(49_900) }),
+        ("worked, silent", Event::Worked { lease: LEASE, work: durable, heard_at: ms(48_000) }),
+        ("worked*", Event::Worked { lease: OTHER_LEASE, work: durable, heard_at: ms(48_000) }),
         ("returned, at rest", Event::Returned { lease: LEASE, work: Work::AtRest }),
         ("returned, in transaction", Event::Returned { lease: LEASE, work: Work::InTransaction }),
         ("returned*", Event::Returned { lease: OTHER_LEASE, work: Work::AtRest }),
         ("doubted", Event::Doubted { topology: 2 }),
+        ("engaged", Event::Engaged { topology: 2 }),
+        ("questioned", Event::Questioned),
+        ("spared", Event::Spared),
         ("proved", Event::Proved { dial: DIAL, by }),
         ("proved*", Event::Proved { dial: OTHER, by }),
         ("proved, earlier*", Event::Proved { dial: DIAL, by: earlier }),
@@ -244,8 +255,8 @@ pub(crate) fn shift_link(link: Link, by: Span) -> Link {
             Link::Online { session: session(of), since: shift(since, by), proved }
         }
         Link::Leased { session: of, lease: to } => Link::Leased { session: session(of), lease: lease(to) },
-        Link::Suspected { session: of, lease: to, deadline, again } => {
-            Link::Suspected { session: session(of), lease: lease(to), deadline: shift(deadline, by), again }
+        Link::Suspected { session: of, lease: to, deadline, again, asked } => {
+            Link::Suspected { session: session(of), lease: lease(to), deadline: shift(deadline, by), again, asked }
         }
         Link::Draining { session: of, lease: to, deadline } => {
             Link::Draining { session: session(of), lease: lease(to), deadline: shift(deadline, by) }
@@ -263,6 +274,7 @@ pub(crate) fn shift_event(event: Event, by: Span) -> Event {
         Event::Dialed { dial, stable_at, retire_at } => {
             Event::Dialed { dial, stable_at: shift(stable_at, by), retire_at: shift(retire_at, by) }
         }
+        Event::Worked { lease, work, heard_at } => Event::Worked { lease, work, heard_at: shift(heard_at, by) },
         Event::Stopped { deadline } => Event::Stopped { deadline: shift(deadline, by) },
         Event::Proved { dial, by: question } => Event::Proved { dial, by: shift(question, by) },
         Event::Unproved { dial, by: question } => Event::Unproved { dial, by: shift(question, by) },
@@ -276,8 +288,9 @@ pub(crate) fn shift_command(command: Command, by: Span) -> Command {
     match command {
         Command::Probe { dial, by: question } => Command::Probe { dial, by: shift(question, by) },
         Command::Reset { dial, by: question } => Command::Reset { dial, by: shift(question, by) },
+        Command::Inquire { dial, by: question } => Command::Inquire { dial, by: shift(question, by) },
         Command::Ask { dial, by: question } => Command::Ask { dial, by: shift(question, by) },
-        Command::Abort(_) | Command::Close(_) | Command::Warn(_) => command,
+        Command::Abort(_) | Command::Close(_) | Command::Look(_) | Command::Warn(_) => command,
     }
 }
 
@@ -300,8 +313,8 @@ pub(crate) fn rename_link(link: Link) -> Link {
         }
         Link::Online { session: of, since, proved } => Link::Online { session: session(of), since, proved },
         Link::Leased { session: of, lease: to } => Link::Leased { session: session(of), lease: lease(to) },
-        Link::Suspected { session: of, lease: to, deadline, again } => {
-            Link::Suspected { session: session(of), lease: lease(to), deadline, again }
+        Link::Suspected { session: of, lease: to, deadline, again, asked } => {
+            Link::Suspected { session: session(of), lease: lease(to), deadline, again, asked }
         }
         Link::Draining { session: of, lease: to, deadline } => {
             Link::Draining { session: session(of), lease: lease(to), deadline }
@@ -322,9 +335,10 @@ pub(crate) fn rename_event(event: Event) -> Event {
         Event::Dialed { dial: of, stable_at, retire_at } => Event::Dialed { dial: dial(of), stable_at, retire_at },
         Event::DialFailed { dial: of } => Event::DialFailed { dial: dial(of) },
         Event::Lent { lease } => Event::Lent { lease: lease_id(lease) },
-        Event::Worked { lease, work } => Event::Worked { lease: lease_id(lease), work },
+        Event::Worked { lease, work, heard_at } => Event::Worked { lease: lease_id(lease), work, heard_at },
         Event::Returned { lease, work } => Event::Returned { lease: lease_id(lease), work },
         Event::Doubted { topology } => Event::Doubted { topology: topology + 1_000 },
+        Event::Engaged { topology } => Event::Engaged { topology: topology + 1_000 },
         Event::Proved { dial: of, by } => Event::Proved { dial: dial(of), by },
         Event::Unproved { dial: of, by } => Event::Unproved { dial: dial(of), by },
         Event::FoundAlive { dial: of, by } => Event::FoundAlive { dial: dial(of), by },
@@ -332,7 +346,7 @@ pub(crate) fn rename_event(event: Event) -> Event {
         Event::Lost { dial: of } => Event::Lost { dial: dial(of) },
         Event::Gone { dial: of } => Event::Gone { dial: dial(of) },
         Event::Wanted | Event::Unwanted | Event::HeldBack { .. } | Event::Renewed | Event::Retired => event,
-        Event::Stopped { .. } | Event::Elapsed => event,
+        Event::Questioned | Event::Spared | Event::Stopped { .. } | Event::Elapsed => event,
     }
 }
 
@@ -342,7 +356,9 @@ pub(crate) fn rename_command(command: Command) -> Command {
         Command::Close(of) => Command::Close(dial(of)),
         Command::Probe { dial: of, by } => Command::Probe { dial: dial(of), by },
         Command::Reset { dial: of, by } => Command::Reset { dial: dial(of), by },
+        Command::Inquire { dial: of, by } => Command::Inquire { dial: dial(of), by },
         Command::Ask { dial: of, by } => Command::Ask { dial: dial(of), by },
+        Command::Look(lease) => Command::Look(lease_id(lease)),
         Command::Warn(lease) => Command::Warn(lease_id(lease)),
     }
 }

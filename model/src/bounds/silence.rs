@@ -21,7 +21,8 @@ pub fn silence_max(policy: &Checked) -> Option<Span> {
     let dial = DialId::new(0, 0);
     let session = Session { dial, stable_at: Time::ZERO, retire_at: Time::NEVER, topology: 0 };
     let work = Work::Statement { durable: true };
-    let lease = Lease { id: LeaseId(0), work, warn_at: Time::NEVER, heard_at: Time::ZERO };
+    let heard_at = Time::ZERO;
+    let lease = Lease { id: LeaseId(0), work, warn_at: Time::NEVER, heard_at };
     let mut link = Link::Leased { session, lease };
     loop {
         let now = link.timeout(policy);
@@ -31,10 +32,14 @@ pub fn silence_max(policy: &Checked) -> Option<Span> {
         let (next, command) = link.step(policy, now, Event::Elapsed);
         match command {
             Some(Command::Abort(_)) => return Some(now - Time::ZERO),
-            Some(Command::Ask { .. }) => link = next,
-            Some(Command::Close(_) | Command::Probe { .. } | Command::Reset { .. } | Command::Warn(_)) | None => {
+            // The driver looks at once: the statement is in flight, and nothing has come since.
+            Some(Command::Look(id)) => (link, _) = next.step(policy, now, Event::Worked { lease: id, work, heard_at }),
+            // Nobody can be asked, or nobody answers.
+            None => link = next,
+            Some(Command::Close(_) | Command::Probe { .. } | Command::Reset { .. } | Command::Inquire { .. }) => {
                 return None;
             }
+            Some(Command::Ask { .. } | Command::Warn(_)) => return None,
         }
     }
 }

@@ -198,6 +198,11 @@ impl Real {
         if at == Time::NEVER { at } else { self.now + (at - NOW) }
     }
 
+    /// A time of the past.
+    pub(crate) fn ago(&self, at: Time) -> Time {
+        Time::from_millis(self.now.as_millis().saturating_sub((NOW - at).as_millis()))
+    }
+
     /// A question about a session, under its real name, is asked.
     pub(crate) fn question(&mut self, dial: DialId, by: Time) {
         self.asked_by.insert(dial, by);

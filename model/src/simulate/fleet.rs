@@ -139,12 +139,18 @@ impl<'a> Fleet<'a> {
                 // A session asked for its role has it: what loses it is ended.
                 Command::Link {
                     slot,
-                    command: link::Command::Probe { dial, by } | link::Command::Reset { dial, by },
+                    command:
+                        link::Command::Probe { dial, by }
+                        | link::Command::Reset { dial, by }
+                        | link::Command::Inquire { dial, by },
                 } => {
                     self.step(process, now, Event::Proved { slot, dial, by });
                 }
                 // Nobody borrows a session here.
-                Command::Link { command: link::Command::Ask { .. } | link::Command::Warn(_), .. } => {}
+                Command::Link {
+                    command: link::Command::Ask { .. } | link::Command::Look(_) | link::Command::Warn(_),
+                    ..
+                } => {}
                 Command::Grant { .. } | Command::Refuse { .. } | Command::Report { .. } => {}
             }
         }

@@ -99,6 +99,7 @@ impl Grid {
                 lease: self.lease(place)?,
                 deadline: place.of(&self.times)?,
                 again: place.of(&BOTH)?,
+                asked: place.of(&BOTH)?,
             },
             9 => Link::Draining {
                 session: self.session(place)?,
@@ -124,7 +125,7 @@ impl super::Grid for Grid {
         let [times, past, topologies] = [self.times.len(), self.past.len(), self.topologies.len()].map(|n| n as u64);
         let (session, lease) = (2 * times * topologies, 4 * times * past);
         // Of the kind that has most: a suspected one; or a probing one, where there is more of topologies than of leases.
-        KINDS * (session * lease * times * 2).max(session * times * topologies)
+        KINDS * (session * lease * times * 4).max(session * times * topologies)
     }
 
     fn state(&self, place: u64) -> Option<Link> {
@@ -161,11 +162,12 @@ fn answers_by(by: Time) -> [Event; 4] {
 /// Every event, with names that a state has and names that it has not.
 fn events(times: &[Time]) -> Vec<Event> {
     use Event::{
-        Accepted, DialFailed, Dialed, Doubted, Elapsed, FoundAlive, FoundDead, Gone, Granted, HeldBack, Lent, Lost,
-        Proved, Renewed, Retired, Returned, Stopped, Unproved, Unwanted, Wanted, Worked,
+        Accepted, DialFailed, Dialed, Doubted, Elapsed, Engaged, FoundAlive, FoundDead, Gone, Granted, HeldBack, Lent,
+        Lost, Proved, Questioned, Renewed, Retired, Returned, Spared, Stopped, Unproved, Unwanted, Wanted, Worked,
     };
     let (deadline, earlier) = (NOW + Span::from_secs(5), Time::from_millis(1));
-    let mut events = vec![Wanted, Unwanted, Renewed, Retired, Elapsed, Doubted { topology: 3 }];
+    let mut events = vec![Wanted, Unwanted, Renewed, Retired, Elapsed, Questioned, Spared];
+    events.extend([Doubted { topology: 3 }, Engaged { topology: 3 }]);
     events.extend(FAULTS.map(|fault| HeldBack { fault }));
     events.extend(times.iter().map(|deadline| Stopped { deadline: *deadline }));
     events.extend([0, 3, u32::MAX].map(|topology| Granted { dial: DIALS[2], deadline, topology }));
@@ -178,7 +180,8 @@ fn events(times: &[Time]) -> Vec<Event> {
     }
     for lease in LEASES {
         events.push(Lent { lease });
-        events.extend(WORKS.map(|work| Worked { lease, work }));
+        let heard = [earlier, Time::from_millis(NOW.as_millis() - 1_000), NOW, deadline];
+        events.extend(heard.into_iter().flat_map(|heard_at| WORKS.map(|work| Worked { lease, work, heard_at })));
         events.extend(WORKS.map(|work| Returned { lease, work }));
     }
     events

@@ -41,6 +41,7 @@ fn is_foreign(link: Link, event: Event) -> bool {
         Event::Worked { lease, .. } | Event::Returned { lease, .. } => lends(lease),
         Event::Wanted | Event::Unwanted | Event::Granted { .. } | Event::HeldBack { .. } | Event::Renewed => false,
         Event::Lent { .. } | Event::Doubted { .. } | Event::Retired | Event::Stopped { .. } | Event::Elapsed => false,
+        Event::Engaged { .. } | Event::Questioned | Event::Spared => false,
     }
 }
 
@@ -81,12 +82,17 @@ fn has_a_timer(policy: &Checked, link: Link, (after, command): Next) -> bool {
     };
     let named = |by: Time| after.question() == Some(by);
     match command {
-        Some(Command::Ask { by, .. }) => named(by) && within(policy.question_deadline),
+        // The question ends when the suspicion does, however late it is put.
+        Some(Command::Ask { by, .. }) => named(by) && link.timeout(policy) == by,
+        Some(Command::Inquire { by, .. }) => named(by) && within(policy.question_deadline),
         Some(Command::Probe { by, .. }) => named(by) && within(policy.probe_deadline),
         Some(Command::Reset { by, .. }) => named(by) && within(policy.reset_deadline),
         Some(Command::Abort(_) | Command::Close(_)) if after != link => within(policy.close_deadline),
-        Some(Command::Abort(_) | Command::Close(_) | Command::Warn(_)) | None => {
-            after == link || after.question() == link.question() || after.question().is_none()
+        Some(Command::Abort(_) | Command::Close(_) | Command::Look(_) | Command::Warn(_)) | None => {
+            let asks_nothing_new = after == link || after.question() == link.question() || after.question().is_none();
+            let suspects = matches!((link, after), (_, Link::Suspected { deadline, .. })
+                if !matches!(link, Link::Suspected { deadline: before, .. } if before == deadline));
+            asks_nothing_new && (!suspects || within(policy.question_deadline))
         }
     }
 }
@@ -177,9 +183,9 @@ fn relabel(link: Link) -> Option<Link> {
             Link::Online { session: session_as(session)?, since: late(since)?, proved }
         }
         Link::Leased { session, lease } => Link::Leased { session: session_as(session)?, lease: lease_as(lease)? },
-        Link::Suspected { session, lease, deadline, again } => {
+        Link::Suspected { session, lease, deadline, again, asked } => {
             let (session, lease) = (session_as(session)?, lease_as(lease)?);
-            Link::Suspected { session, lease, deadline: late(deadline)?, again }
+            Link::Suspected { session, lease, deadline: late(deadline)?, again, asked }
         }
         Link::Draining { session, lease, deadline } => {
             Link::Draining { session: session_as(session)?, lease: lease_as(lease)?, deadline: late(deadline)? }
@@ -207,16 +213,19 @@ fn relabel_event(event: Event) -> Option<Event> {
         Event::Lost { dial } => Event::Lost { dial: named(dial) },
         Event::Gone { dial } => Event::Gone { dial: named(dial) },
         Event::Lent { lease } => Event::Lent { lease: lease_named(lease) },
-        Event::Worked { lease, work } => Event::Worked { lease: lease_named(lease), work },
+        Event::Worked { lease, work, heard_at } => {
+            Event::Worked { lease: lease_named(lease), work, heard_at: late(heard_at)? }
+        }
         Event::Returned { lease, work } => Event::Returned { lease: lease_named(lease), work },
         Event::Doubted { topology } => Event::Doubted { topology: generation(topology)? },
+        Event::Engaged { topology } => Event::Engaged { topology: generation(topology)? },
         Event::Proved { dial, by } => Event::Proved { dial: named(dial), by: late(by)? },
         Event::Unproved { dial, by } => Event::Unproved { dial: named(dial), by: late(by)? },
         Event::FoundAlive { dial, by } => Event::FoundAlive { dial: named(dial), by: late(by)? },
         Event::FoundDead { dial, by } => Event::FoundDead { dial: named(dial), by: late(by)? },
         Event::Stopped { deadline } => Event::Stopped { deadline: late(deadline)? },
         Event::Wanted | Event::Unwanted | Event::HeldBack { .. } | Event::Renewed => event,
-        Event::Retired | Event::Elapsed => event,
+        Event::Questioned | Event::Spared | Event::Retired | Event::Elapsed => event,
     })
 }
 
@@ -226,7 +235,9 @@ fn relabel_command(command: Command) -> Command {
         Command::Close(dial) => Command::Close(named(dial)),
         Command::Probe { dial, by } => Command::Probe { dial: named(dial), by: by + LATER },
         Command::Reset { dial, by } => Command::Reset { dial: named(dial), by: by + LATER },
+        Command::Inquire { dial, by } => Command::Inquire { dial: named(dial), by: by + LATER },
         Command::Ask { dial, by } => Command::Ask { dial: named(dial), by: by + LATER },
+        Command::Look(lease) => Command::Look(LeaseId(lease.0 + 1_000)),
         Command::Warn(lease) => Command::Warn(LeaseId(lease.0 + 1_000)),
     }
 }

@@ -1,9 +1,9 @@
 //! What may happen next: whatever the network, the servers, the borrowers and the operator choose to do.
 
 use relink::{
-    Fault, LeaseId, Time, Work,
+    DialId, Fault, LeaseId, Time, Work,
     link::Link,
-    pool::{Event, Pool},
+    pool::{ASKERS, Event, Pool},
 };
 
 use super::{
@@ -23,8 +23,21 @@ pub(super) struct Moves<'a> {
 impl Moves<'_> {
     pub(super) fn all(&mut self) {
         let (world, State { pool, ghost }) = (self.world, self.state);
+        // A look costs no time: nothing comes between the order and the answer.
+        if let Some(held) = ghost.borrowers.iter().find(|held| held.looked) {
+            return self.look(held);
+        }
         let due = world.timeout(self.state) <= NOW;
-        let asked = ghost.peers.iter().any(|peer| peer.question.is_some());
+        let asked =
+            ghost.peers.iter().any(|peer| peer.question.is_some() || peer.slot >= ASKERS && peer.line == Line::Dialing);
+        // Whoever is about to be given up is looked at first.
+        let doomed = |held: &&Borrower| {
+            !held.told
+                && matches!(pool.link(held.slot), Link::Suspected { again: true, deadline, .. } if deadline <= NOW)
+        };
+        if let Some(held) = ghost.borrowers.iter().find(doomed) {
+            return self.look(held);
+        }
         if !due {
             self.actions.push(Action::Tick);
             self.actions.extend(world.jump.map(|_| Action::Jump));
@@ -67,6 +80,7 @@ impl Moves<'_> {
                 self.once(Event::Gone { slot, dial });
             }
             Line::Open if self.world.jump.is_some() => {}
+            Line::Open if self.is_untold(dial) => {}
             Line::Open => self.drawn(Event::Lost { slot, dial, fault: Fault::Lost }),
             Line::Closing => self.once(Event::Gone { slot, dial }),
         }
@@ -75,6 +89,9 @@ impl Moves<'_> {
     fn question(&mut self, peer: &Peer) {
         let Peer { dial, slot, question, .. } = *peer;
         let Some(Question { about, by }) = question else { return };
+        if about == About::Alive && self.is_untold(dial) {
+            return;
+        }
         let well = self.world.jump.is_some();
         match about {
             About::Alive => {
@@ -101,6 +118,18 @@ impl Moves<'_> {
                 }
             }
         }
+    }
+
+    /// The pool is told what a borrower is doing.
+    fn look(&mut self, held: &Borrower) {
+        let Borrower { slot, lease, work, heard_at, .. } = *held;
+        self.once(Event::Worked { slot, lease, work, heard_at });
+    }
+
+    /// Whether the pool does not know what a session's borrower is doing: the driver looks before it tells what came of
+    /// the session.
+    fn is_untold(&self, dial: DialId) -> bool {
+        self.state.ghost.borrowers.iter().any(|held| held.dial == dial && !held.told)
     }
 
     /// Whether a server may answer that it is the primary, or that it is not: where that matters, it says what it is, or
@@ -135,8 +164,11 @@ impl Moves<'_> {
         // Who waits on a dead peer waits on.
         for held in ghost.borrowers.iter().filter(|held| !held.is_cut_off()) {
             let (slot, lease) = (held.slot, held.lease);
+            if !held.told {
+                self.look(held);
+            }
             for work in works.iter().filter(|work| **work != held.work) {
-                self.once(Event::Worked { slot, lease, work: *work });
+                self.actions.push(Action::Work(slot, *work));
                 if self.world.jump.is_none() {
                     self.once(Event::Ended { slot, lease, work: *work });
                 }

@@ -154,8 +154,8 @@ impl Bug {
             (Self::AnswerOldQuestion, Event::FoundDead { slot, dial, by }) => {
                 Event::FoundDead { slot, dial, by: pool.link(slot).question().unwrap_or(by) }
             }
-            (Self::UnobservedCommit, Event::Worked { slot, lease, work: Work::Statement { .. } }) => {
-                Event::Worked { slot, lease, work: Work::Statement { durable: false } }
+            (Self::UnobservedCommit, Event::Worked { slot, lease, work: Work::Statement { .. }, heard_at }) => {
+                Event::Worked { slot, lease, work: Work::Statement { durable: false }, heard_at }
             }
             (Self::LosePermit, Event::Gone { .. }) | (Self::ForgetRenewal, Event::Renewed) => return None,
             (Self::PauseAtStop, Event::Stopped { .. }) if pool.links().iter().all(|link| link.dial().is_none()) => {

@@ -142,7 +142,7 @@ fn is_whole(world: &World, state: &State) -> bool {
 fn starts_a_dial(from: &State, action: &Action, to: &State) -> bool {
     let ended = match action {
         Action::Tell(Event::DialFailed { dial, .. } | Event::Gone { dial, .. }, _) => from.ghost.peer(*dial).is_some(),
-        Action::Tell(..) | Action::Tick | Action::Jump | Action::Die(_) | Action::FailOver => false,
+        Action::Tell(..) | Action::Tick | Action::Jump | Action::Work(..) | Action::Die(_) | Action::FailOver => false,
     };
     to.ghost.peers.len() + usize::from(ended) > from.ghost.peers.len()
 }
@@ -159,7 +159,9 @@ fn overstays(world: &World, state: &State) -> bool {
 /// by its deadline.
 fn keeps_the_promise(world: &World, from: &State, action: &Action, _: &State) -> bool {
     let good = |dial: DialId| dial.endpoint() == world.good;
-    let Action::Tell(event, _) = *action else { return matches!(action, Action::Tick | Action::Jump) };
+    let Action::Tell(event, _) = *action else {
+        return matches!(action, Action::Tick | Action::Jump | Action::Work(..));
+    };
     match event {
         Event::DialFailed { dial, .. } => {
             !good(dial) || from.ghost.peer(dial).is_none_or(|peer| peer.line != Line::Dialing)
@@ -172,7 +174,12 @@ fn keeps_the_promise(world: &World, from: &State, action: &Action, _: &State) ->
                 late && peer.line == Line::Dialing && good(peer.dial)
                     || peer.question.is_some_and(|asked| asked.by <= NOW)
             };
-            !overstays(world, from) && !from.ghost.peers.iter().any(unanswered)
+            // Nobody could be asked in time.
+            let given_up =
+                |link: &Link| matches!(link, Link::Suspected { again: true, deadline, .. } if *deadline <= NOW);
+            !overstays(world, from)
+                && !from.ghost.peers.iter().any(unanswered)
+                && !from.pool.links().iter().any(given_up)
         }
         Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Accepted { .. } => true,
         Event::Dialed { .. } | Event::Proved { .. } | Event::Worked { .. } | Event::FoundAlive { .. } => true,

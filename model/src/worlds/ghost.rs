@@ -2,9 +2,9 @@
 //! who came first, and which law was broken.
 
 use relink::{
-    DialId, Fault, LeaseId, Time, Work,
+    DialId, Fault, LeaseId, Span, Time, Work,
     link::{self, Link},
-    pool::{Command, Event, Pool, Refusal},
+    pool::{ASKERS, Command, Event, Pool, Refusal},
 };
 
 use super::{NOW, law::Law, world::World};
@@ -92,6 +92,12 @@ pub struct Borrower {
     pub dial: DialId,
     /// What it is doing.
     pub work: Work,
+    /// The pool was told.
+    pub told: bool,
+    /// The server was last heard of, or the statement was sent, then.
+    pub heard_at: Time,
+    /// The pool wants to be told.
+    pub looked: bool,
     /// When the silent death of its session must have been noticed; `NEVER` while the session lives.
     pub noticed_by: Time,
 }
@@ -152,7 +158,7 @@ impl Ghost {
     }
 
     /// Takes note of what has happened, before the pool is told.
-    pub(crate) fn observe(&mut self, event: Event) {
+    pub(crate) fn observe(&mut self, event: Event, patience: Option<Span>) {
         match event {
             Event::Asked { lease, deadline } => self.queue.push(Waiter { lease, deadline }),
             Event::GaveUp { lease } => self.queue.retain(|waiter| waiter.lease != lease),
@@ -176,7 +182,7 @@ impl Ghost {
                     self.demoted();
                 }
             }
-            Event::Worked { lease, work, .. } => self.worked(lease, work),
+            Event::Worked { lease, work, heard_at, .. } => self.worked(lease, work, heard_at, patience),
             Event::Ended { lease, work, .. } => self.ended(lease, work),
             Event::FoundAlive { dial, by, .. } | Event::FoundDead { dial, by, .. } => {
                 self.answered(dial, by);
@@ -233,17 +239,29 @@ impl Ghost {
         Some(answered.about)
     }
 
-    fn worked(&mut self, lease: LeaseId, work: Work) {
+    /// The borrower at this place begins something else.
+    pub(crate) fn work(&mut self, slot: u16, work: Work) {
+        for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.slot == slot) {
+            (borrower.work, borrower.told, borrower.heard_at) = (work, false, NOW);
+        }
+    }
+
+    /// The pool is told what a borrower is doing.
+    fn worked(&mut self, lease: LeaseId, work: Work, heard_at: Time, patience: Option<Span>) {
         let Some(borrower) = self.borrowers.iter_mut().find(|borrower| borrower.lease == lease) else { return };
-        borrower.work = work;
+        (borrower.work, borrower.told, borrower.looked) = (work, true, false);
         let dial = borrower.dial;
-        // The question was about the statement before: its answer is played as a stale one.
-        self.with(dial, |peer| peer.question = None);
+        let silent =
+            matches!(work, Work::Statement { .. }) && patience.is_some_and(|patience| heard_at + patience <= NOW);
+        if !silent {
+            // The question was about the statement before: its answer is played as a stale one.
+            self.with(dial, |peer| peer.question = None);
+        }
     }
 
     /// The borrower is done with a session that nobody may have after it.
     fn ended(&mut self, lease: LeaseId, work: Work) {
-        self.worked(lease, work);
+        self.worked(lease, work, NOW, None);
         let dial = self.borrowers.iter().find(|borrower| borrower.lease == lease).map(|borrower| borrower.dial);
         if let Some(dial) = dial {
             self.with(dial, |peer| peer.dirty = true);
@@ -295,7 +313,15 @@ impl Ghost {
                 self.ask(dial, About::Role { old: false }, by);
             }
             Command::Link { command: link::Command::Reset { dial, by }, .. } => self.ask(dial, About::Reset, by),
+            Command::Link { command: link::Command::Inquire { dial, by }, .. } => {
+                self.ask(dial, About::Role { old: false }, by);
+            }
             Command::Link { command: link::Command::Ask { dial, by }, .. } => self.ask(dial, About::Alive, by),
+            Command::Link { command: link::Command::Look(lease), .. } => {
+                for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.lease == lease) {
+                    borrower.looked = true;
+                }
+            }
             Command::Link { command: link::Command::Warn(_), .. } => {}
             Command::Grant { lease, slot, dial } => self.grant(world, lease, slot, dial),
             Command::Refuse { lease, refusal } => {
@@ -351,14 +377,23 @@ impl Ghost {
         let ready = peer.is_some_and(|peer| peer.line == Line::Open && peer.question.is_none());
         let alone = self.borrowers.iter().all(|borrower| borrower.dial != dial);
         let first = self.queue.first().is_some_and(|waiter| waiter.lease == lease);
-        self.must(ready && alone && first, Law::S12);
+        self.must(ready && alone && first && slot < ASKERS, Law::S12);
         self.must(peer.is_none_or(|peer| peer.evidence != Evidence::Older), Law::S8);
         self.must(peer.is_none_or(|peer| peer.evidence != Evidence::Demoted), Law::S9);
         self.must(peer.is_none_or(|peer| !peer.dirty), Law::S17);
         self.must(self.stopped.is_none(), Law::S11);
         self.queue.retain(|waiter| waiter.lease != lease);
         self.misled |= world.roles && dial.endpoint() != self.primary;
-        self.borrowers.push(Borrower { lease, slot, dial, work: Work::AtRest, noticed_by: Time::NEVER });
+        self.borrowers.push(Borrower {
+            lease,
+            slot,
+            dial,
+            work: Work::AtRest,
+            told: true,
+            heard_at: NOW,
+            looked: false,
+            noticed_by: Time::NEVER,
+        });
     }
 
     fn report(&mut self, before: &Pool, event: Event, lease: LeaseId, fault: Fault) {

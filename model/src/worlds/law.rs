@@ -3,7 +3,7 @@
 use relink::{
     DialId, Fault, LeaseId, Time, Work, link,
     link::Link,
-    pool::{Command, Event, Tally},
+    pool::{ASKERS, Command, Event, Tally},
 };
 
 use super::{
@@ -44,7 +44,8 @@ pub enum Law {
     S16,
     /// No lease of a session that an earlier borrower left unclean.
     S17,
-    /// Dials and sessions never exceed `max_size`, plus one hedge for each endpoint after the first.
+    /// Dials and sessions never exceed `max_size`, plus one hedge for each endpoint after the first, plus one asker for each
+    /// endpoint.
     S18,
     /// Generations never fall; a clock that stands still or jumps ends no session whose answers all came in time.
     S19,
@@ -184,7 +185,8 @@ pub(super) fn claims(world: &World) -> Vec<Claim<World>> {
 /// Judges a state as it is, after every step.
 pub(super) fn judge(world: &World, state: &mut State) {
     let State { pool, ghost } = state;
-    let owners = |dial: DialId| pool.links().iter().filter(move |link| link.session().is_some_and(|s| s.dial == dial));
+    let all = || pool.links().iter().chain(pool.askers());
+    let owners = |dial: DialId| all().filter(move |link| link.session().is_some_and(|s| s.dial == dial));
     let owned = ghost.peers.iter().filter(|peer| peer.line == Line::Open).all(|peer| {
         owners(peer.dial).count() == 1 && pool.link(peer.slot).session().is_some_and(|s| s.dial == peer.dial)
     });
@@ -201,7 +203,10 @@ pub(super) fn judge(world: &World, state: &mut State) {
     // A clock that has jumped is late for everything, until the timers were served.
     let punctual = world.jump.is_none() || world.timeout_of(pool, ghost) > NOW;
     let in_order = pool.queue().eq(ghost.queue.iter().map(|waiter| waiter.lease));
-    let held = ghost.peers.len() <= room;
+    let askers =
+        |endpoint: u8| ghost.peers.iter().filter(move |peer| peer.slot == ASKERS + u16::from(endpoint)).count();
+    let held = ghost.peers.iter().filter(|peer| peer.slot < ASKERS).count() <= room
+        && (0..world.endpoints).all(|endpoint| askers(endpoint) <= 1);
     let placed = every_place_is_accounted_for(state);
     let awake = nothing_sleeps_for_ever(world, state);
     for (holds, law) in [
@@ -234,7 +239,7 @@ fn every_place_is_accounted_for(State { pool, ghost }: &State) -> bool {
     }
     let exists = |link: &Link| link.dial().is_none_or(|dial| ghost.peer(dial).is_some());
     let is_used = |link: &Link| link.lease().is_none_or(|lease| ghost.borrowers.iter().any(|b| b.lease == lease.id));
-    let agrees = pool.links().iter().all(|link| exists(link) && is_used(link));
+    let agrees = pool.links().iter().chain(pool.askers()).all(|link| exists(link) && is_used(link));
     tally == pool.tally() && agrees
 }
 
@@ -251,7 +256,7 @@ fn nothing_sleeps_for_ever(world: &World, State { pool, ghost }: &State) -> bool
     // Somebody waits while no link does anything for anybody.
     let idle = |link: &Link| matches!(link, Link::Idle | Link::Online { .. } | Link::Closed);
     let in_vain = !ghost.queue.is_empty() && !ghost.paused && pool.links().iter().all(idle);
-    pool.links().iter().all(awake) && !in_vain
+    pool.links().iter().chain(pool.askers()).all(awake) && !in_vain
 }
 
 /// Plays every answer that is not outstanding, and looks for a difference.
@@ -263,7 +268,7 @@ fn stale_answers_are_void(world: &World, state: &State) -> bool {
     let dials: Vec<DialId> = state.ghost.peers.iter().map(|peer| peer.dial).chain(forgotten).collect();
     let leases = state.pool.queue().chain(state.ghost.borrowers.iter().map(|borrower| borrower.lease));
     let leases: Vec<LeaseId> = leases.chain([LeaseId(0)]).collect();
-    let slots = 0..u16::try_from(state.pool.links().len()).unwrap_or(u16::MAX);
+    let slots = (0..).take(state.pool.links().len()).chain((ASKERS..).take(state.pool.askers().len()));
     // One copy will do: as long as the law holds, no answer changes it.
     let (mut pool, mut out) = (state.pool.clone(), Vec::new());
     let of_dials = slots.clone().flat_map(|slot| {
@@ -309,7 +314,7 @@ fn answers(slot: u16, dial: DialId, by: Time) -> [Event; 4] {
 fn words(slot: u16, lease: LeaseId) -> [Event; 4] {
     let work = Work::Statement { durable: true };
     [
-        Event::Worked { slot, lease, work },
+        Event::Worked { slot, lease, work, heard_at: NOW },
         Event::Returned { slot, lease, work },
         Event::Ended { slot, lease, work },
         Event::Discarded { slot, lease },

@@ -34,7 +34,7 @@ impl World {
                 Action::Tick => real.pass(Span::from_millis(1)),
                 Action::Jump => real.pass(self.jump.unwrap_or_default()),
                 // The pool is not told.
-                Action::Die(_) | Action::FailOver => {}
+                Action::Work(..) | Action::Die(_) | Action::FailOver => {}
                 Action::Tell(event, chance) => steps.push(self.step_of(&mut real, state.clone(), event, chance)),
             }
         }
@@ -51,7 +51,7 @@ impl World {
     fn step_of(&self, real: &mut Real, state: State, event: Event, chance: u64) -> Step {
         let State { mut pool, mut ghost } = state;
         let mut commands = Vec::new();
-        ghost.observe(event);
+        ghost.observe(event, self.policy.patience);
         self.step(&mut pool, &ghost, event, chance, &mut commands);
         if matches!(event, Event::Asked { .. }) {
             real.asked();
@@ -80,6 +80,7 @@ impl World {
                     command:
                         link::Command::Probe { dial, by }
                         | link::Command::Reset { dial, by }
+                        | link::Command::Inquire { dial, by }
                         | link::Command::Ask { dial, by },
                     ..
                 } => real.question(dial, by),
@@ -98,7 +99,9 @@ fn event_of(real: &Real, event: Event) -> Event {
         Event::Returned { slot, lease, work } => Event::Returned { slot, lease: real.lease(lease), work },
         Event::Ended { slot, lease, work } => Event::Ended { slot, lease: real.lease(lease), work },
         Event::Discarded { slot, lease } => Event::Discarded { slot, lease: real.lease(lease) },
-        Event::Worked { slot, lease, work } => Event::Worked { slot, lease: real.lease(lease), work },
+        Event::Worked { slot, lease, work, heard_at } => {
+            Event::Worked { slot, lease: real.lease(lease), work, heard_at: real.ago(heard_at) }
+        }
         Event::Accepted { slot, dial } => Event::Accepted { slot, dial: real.dial(dial) },
         Event::Dialed { slot, dial } => Event::Dialed { slot, dial: real.dial(dial) },
         Event::DialFailed { slot, dial, fault } => Event::DialFailed { slot, dial: real.dial(dial), fault },
@@ -142,7 +145,11 @@ fn command_of(real: &Real, command: Command) -> Command {
                 link::Command::Close(dial) => link::Command::Close(real.dial(dial)),
                 link::Command::Probe { dial, by } => link::Command::Probe { dial: real.dial(dial), by: real.at(by) },
                 link::Command::Reset { dial, by } => link::Command::Reset { dial: real.dial(dial), by: real.at(by) },
+                link::Command::Inquire { dial, by } => {
+                    link::Command::Inquire { dial: real.dial(dial), by: real.at(by) }
+                }
                 link::Command::Ask { dial, by } => link::Command::Ask { dial: real.dial(dial), by: real.at(by) },
+                link::Command::Look(lease) => link::Command::Look(real.lease(lease)),
                 link::Command::Warn(lease) => link::Command::Warn(real.lease(lease)),
             };
             Command::Link { slot, command }

@@ -18,6 +18,9 @@ impl fmt::Debug for State {
         for (slot, link) in pool.links().iter().enumerate() {
             writeln!(f, "link {slot}: {}", Shown(link))?;
         }
+        for (endpoint, link) in pool.askers().iter().enumerate().filter(|(_, link)| **link != Link::Idle) {
+            writeln!(f, "asker of endpoint {endpoint}: {}", Shown(link))?;
+        }
         pacer(f, pool.pacer())?;
         for peer in &ghost.peers {
             writeln!(f, "network: {}", Shown(peer))?;
@@ -61,9 +64,10 @@ impl fmt::Display for Shown<'_, Link> {
                 write!(f, ", stable {}, unused for {}", until(session.stable_at), NOW - since)
             }
             Link::Leased { lease, .. } => write!(f, " to {}, {}", lease.id.0, tell::left(lease.work)),
-            Link::Suspected { lease, deadline, again, .. } => {
+            Link::Suspected { lease, deadline, again, asked, .. } => {
                 let which = if again { "second question" } else { "question" };
-                write!(f, " with {}, {}; {which} over {}", lease.id.0, tell::left(lease.work), until(deadline))
+                let put = if asked { "" } else { " not put yet," };
+                write!(f, " with {}, {}; {which}{put} over {}", lease.id.0, tell::left(lease.work), until(deadline))
             }
             Link::Draining { lease, deadline, .. } => write!(f, " of {}, cut {}", lease.id.0, until(deadline)),
             Link::Probing { deadline, .. } => write!(f, ", over {}", until(deadline)),
@@ -109,6 +113,7 @@ pub(super) fn action(action: &Action) -> String {
     let (event, word) = match *action {
         Action::Tick => return "time passes".to_owned(),
         Action::Jump => return "clock jumps".to_owned(),
+        Action::Work(slot, work) => return format!("borrower is now {}: link {slot}", tell::left(work)),
         Action::Die(slot) => return format!("server falls silent under a statement: link {slot}"),
         Action::FailOver => return "server hands its role to the next endpoint".to_owned(),
         Action::Tell(event, word) => (event, word),

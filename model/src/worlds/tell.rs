@@ -13,7 +13,7 @@ impl Tell for World {
         match *action {
             Action::Tick => 1,
             Action::Jump => self.jump.unwrap_or_default().as_millis(),
-            Action::Die(_) | Action::FailOver | Action::Tell(..) => 0,
+            Action::Work(..) | Action::Die(_) | Action::FailOver | Action::Tell(..) => 0,
         }
     }
 
@@ -21,6 +21,7 @@ impl Tell for World {
         match *action {
             Action::Tick => ("time", "passes".to_owned()),
             Action::Jump => ("clock", "jumps".to_owned()),
+            Action::Work(_, work) => ("borrower", format!("is now {}", left(work))),
             Action::Die(_) => ("server", "falls silent under a statement".to_owned()),
             Action::FailOver => ("server", format!("endpoint {} is the primary now", self.next_primary(state))),
             Action::Tell(event, _) => told(event),
@@ -69,14 +70,14 @@ pub(super) fn told(event: Event) -> (&'static str, String) {
         Event::Returned { lease, work, .. } => ("borrower", format!("{} returns it {}", lease.0, left(work))),
         Event::Discarded { lease, .. } => ("borrower", format!("{} discards it", lease.0)),
         Event::Ended { lease, work, .. } => ("borrower", format!("{} returns it ended, {}", lease.0, left(work))),
-        Event::Worked { lease, work, .. } => ("borrower", format!("{} is {}", lease.0, left(work))),
+        Event::Worked { lease, work, .. } => ("driver", format!("sees that {} is {}", lease.0, left(work))),
         Event::Accepted { .. } => ("server", "accepts the dial".to_owned()),
         Event::Dialed { .. } => ("server", "opens a session".to_owned()),
         Event::DialFailed { fault: why, .. } => ("server", fault("fails the dial", why)),
         Event::Lost { fault: why, .. } => ("server", fault("loses a session", why)),
         Event::Proved { .. } => ("server", "proves a session".to_owned()),
         Event::Unproved { fault: why, .. } => ("server", fault("disproves a session", why)),
-        Event::FoundAlive { .. } => ("server", "says that the session is at work".to_owned()),
+        Event::FoundAlive { .. } => ("server", "shows nothing against the session".to_owned()),
         Event::FoundDead { .. } => ("server", "says that the session is dead".to_owned()),
         Event::Gone { .. } => ("driver", "has closed it".to_owned()),
         Event::Demoted => ("server", "shows that it is demoted".to_owned()),

@@ -110,7 +110,7 @@ fn ends(world: &World) -> Vec<Claim<World>> {
     }
     if world.policy.patience.is_some() {
         all.push(Claim::<World>::reaches("suspected", |_, state| {
-            some_link(state, |link| matches!(link, Link::Suspected { again: false, .. }))
+            some_link(state, |link| matches!(link, Link::Suspected { again: false, asked: true, .. }))
         }));
         if world.jump.is_none() {
             all.push(Claim::<World>::reaches("suspected twice", |_, state| {

@@ -87,6 +87,8 @@ pub enum Action {
     Tick,
     /// The clock jumps.
     Jump,
+    /// The borrower at this place begins something else; the pool does not know.
+    Work(u16, Work),
     /// The session at this place dies in silence.
     Die(u16),
     /// Another endpoint becomes the primary.
@@ -116,7 +118,7 @@ impl World {
     }
 
     pub(super) fn timeout_of(&self, pool: &Pool, ghost: &Ghost) -> Time {
-        let links = pool.links().iter().map(|link| link.timeout(&self.driven));
+        let links = pool.links().iter().chain(pool.askers()).map(|link| link.timeout(&self.driven));
         let waiters = ghost.queue.iter().map(|waiter| waiter.deadline);
         if matches!(self.bug, Some(Bug::DropTimer | Bug::Oversleep)) {
             return links.chain(waiters).min().unwrap_or(Time::NEVER);
@@ -138,7 +140,7 @@ impl World {
     /// `before` is the pool of `state`.
     fn tell(&self, before: &Pool, mut state: State, event: Event, chance: u64) -> State {
         let mut out: Vec<Command> = Vec::new();
-        state.ghost.observe(event);
+        state.ghost.observe(event, self.policy.patience);
         self.step(&mut state.pool, &state.ghost, event, chance, &mut out);
         for command in out {
             self.must_not_end_the_living(&mut state.ghost, event, command);
@@ -192,6 +194,8 @@ impl World {
             borrower.lease = frame.lease(borrower.lease);
             borrower.dial = frame.dial(borrower.dial);
             borrower.noticed_by = overdue(borrower.noticed_by);
+            let patience = self.policy.patience.filter(|_| matches!(borrower.work, Work::Statement { .. }));
+            borrower.heard_at = frame.since(borrower.heard_at, patience.unwrap_or(Span::ZERO));
         }
         ghost.stopped = ghost.stopped.map(overdue);
         State { pool, ghost }
@@ -227,6 +231,10 @@ impl Model for World {
         let next = match action {
             Action::Tick => self.wait(state, Span::from_millis(1)),
             Action::Jump => self.wait(state, self.jump?),
+            Action::Work(slot, work) => {
+                state.ghost.work(slot, work);
+                state
+            }
             Action::Die(slot) => {
                 state.ghost.die(slot, NOW + self.silence?);
                 state
@@ -270,6 +278,7 @@ impl Chance for World {
     fn owned_bytes(&self, state: &State) -> usize {
         let State { pool, ghost } = state;
         size_of_val(pool.links())
+            + size_of_val(pool.askers())
             + pool.links().len() * size_of::<u16>()
             + pool.waiters() * size_of::<(LeaseId, Time)>()
             + ghost.peers.capacity() * size_of::<Peer>()

@@ -82,7 +82,7 @@ impl<C: Connect> Shared<C> {
         };
         let now = self.now();
         let mut core = self.lock();
-        match core.slots.get_mut(usize::from(slot)) {
+        match core.place(slot) {
             Some(place) if place.dial == Some(dial) && place.kept.is_none() => place.kept = Some(kept),
             // The session was lost while it was lent: its place is not its own any more.
             Some(_) | None => core.trash.push(kept),

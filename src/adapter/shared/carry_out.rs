@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Core, Shared, Slot, Waiter};
+use super::{
+    Answer, Core, Shared, Slot, Waiter,
+    question::{Inquiry, Subject},
+};
 use crate::{
     DialId, LeaseId, Refusal,
     adapter::{Connect, Kind, lease::Granted, session},
@@ -17,7 +20,7 @@ impl<C: Connect> Shared<C> {
             Command::Grant { lease, slot, dial } => self.grant(core, lease, slot, dial),
             Command::Refuse { lease, refusal } => self.refuse(core, lease, refusal),
             Command::Report { slot, lease, fault } => {
-                let acquired = core.slots.get(usize::from(slot)).and_then(|place| place.acquired);
+                let acquired = core.place(slot).and_then(|place| place.acquired);
                 self.tell_of_lease(acquired, Kind::LeaseLost(lease, fault));
             }
         }
@@ -25,12 +28,8 @@ impl<C: Connect> Shared<C> {
 
     fn start_dial(&self, core: &mut Core<C>, slot: u16, dial: DialId) {
         core.dials += 1;
-        let index = usize::from(slot);
-        while core.slots.len() <= index {
-            core.slots.push(Slot::EMPTY);
-        }
         self.tell(Some(dial), Kind::Dialing);
-        if let Some(place) = core.slots.get_mut(index) {
+        if let Some(place) = core.place(slot) {
             *place = Slot { dial: Some(dial), ..Slot::EMPTY };
         }
         core.births.push((slot, dial));
@@ -40,7 +39,7 @@ impl<C: Connect> Shared<C> {
         let end = session::End::new(self, slot, dial);
         let task = self.runtime.spawn(session::run(end, Arc::clone(&self.connect))).abort_handle();
         let mut core = self.lock();
-        let Some(place) = core.slots.get_mut(usize::from(slot)).filter(|place| place.dial == Some(dial)) else {
+        let Some(place) = core.place(slot).filter(|place| place.dial == Some(dial)) else {
             return;
         };
         if place.aborted == Some(dial) {
@@ -51,22 +50,24 @@ impl<C: Connect> Shared<C> {
     }
 
     fn carry_out_link(self: &Arc<Self>, core: &mut Core<C>, slot: u16, command: link::Command) {
-        let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
+        let Some(place) = core.place(slot) else { return };
         match command {
             link::Command::Abort(dial) if place.dial == Some(dial) => {
                 place.aborted = Some(dial);
-                core.trash.extend(place.kept.take());
                 for task in [place.probe.take(), place.task.take()].into_iter().flatten() {
                     task.abort();
                 }
+                let kept = place.kept.take();
+                core.trash.extend(kept);
             }
             // Dropping the client ends the session gracefully, also the one that a probe has; its task tells when
             // it has ended.
             link::Command::Close(dial) if place.dial == Some(dial) => {
-                core.trash.extend(place.kept.take());
                 if let Some(probe) = place.probe.take() {
                     probe.abort();
                 }
+                let kept = place.kept.take();
+                core.trash.extend(kept);
             }
             link::Command::Probe { dial, by } | link::Command::Reset { dial, by } if place.dial == Some(dial) => {
                 let Some(kept) = place.kept.take() else { return };
@@ -81,9 +82,22 @@ impl<C: Connect> Shared<C> {
                 tracing::warn!(lease = lease.0, %acquired, "a lease has been held for long");
                 self.tell_of_lease(Some(acquired), Kind::LeaseLong(lease));
             }
-            // The driver tells the machine of a statement only when its session ends or comes back, so
-            // no link is ever suspected, and there is nothing to ask.
-            link::Command::Ask { .. } => {}
+            link::Command::Look(lease) => {
+                let watch = place.watch.clone();
+                core.looks.extend(watch.map(|watch| (slot, lease, watch)));
+            }
+            link::Command::Inquire { dial, by } if place.dial == Some(dial) => {
+                let Some(kept) = place.kept.take() else { return };
+                core.inquiries.push(Inquiry { slot, dial, by, kept, about: Vec::new() });
+            }
+            link::Command::Ask { dial, by } if place.dial == Some(dial) => {
+                let Some(watch) = place.watch.clone() else { return };
+                let asks = |inquiry: &&mut Inquiry<C>| inquiry.dial.endpoint() == dial.endpoint();
+                if let Some(inquiry) = core.inquiries.iter_mut().find(asks) {
+                    inquiry.about.push(Subject { slot, dial, by, watch });
+                }
+            }
+            link::Command::Inquire { .. } | link::Command::Ask { .. } => {}
             link::Command::Abort(_) | link::Command::Close(_) => {}
             link::Command::Probe { .. } | link::Command::Reset { .. } => {}
         }
@@ -92,7 +106,7 @@ impl<C: Connect> Shared<C> {
     fn grant(self: &Arc<Self>, core: &mut Core<C>, lease: LeaseId, slot: u16, dial: DialId) {
         let asking = core.asking.filter(|(asking, _)| *asking == lease);
         let waiter = if asking.is_some() { None } else { core.waiter(lease) };
-        let Some(place) = core.slots.get_mut(usize::from(slot)) else { return };
+        let Some(place) = core.place(slot) else { return };
         let Some(kept) = place.kept.take_if(|_| place.dial == Some(dial)) else { return };
         let granted = Granted { lease, slot, dial, kept };
         if let Some((_, acquired)) = asking {

@@ -3,9 +3,11 @@
 mod borrow;
 mod carry_out;
 mod observe;
+mod question;
 mod tasks;
 
 pub(super) use borrow::Asked;
+pub(super) use question::Inquiry;
 
 use std::{
     collections::VecDeque,
@@ -25,7 +27,7 @@ use tokio::{
 use super::{
     Cause, Connect, Event, State, Status, Step, Trace,
     chance::Chance,
-    lease::{Granted, Kept},
+    lease::{Ending, Granted, Kept},
 };
 use crate::{
     Checked, DialId, LeaseId, Refusal, Time,
@@ -46,10 +48,23 @@ struct Slot<C: Connect> {
     aborted: Option<DialId>,
     /// Where the session's last lease was acquired.
     acquired: Option<&'static Location<'static>>,
+    /// What is seen of the session while a borrower has it.
+    watch: Option<Arc<C::Watch>>,
+    /// Where its end is told.
+    ending: Option<Arc<Ending>>,
 }
 
 impl<C: Connect> Slot<C> {
-    const EMPTY: Self = Self { dial: None, kept: None, task: None, probe: None, aborted: None, acquired: None };
+    const EMPTY: Self = Self {
+        dial: None,
+        kept: None,
+        task: None,
+        probe: None,
+        aborted: None,
+        acquired: None,
+        watch: None,
+        ending: None,
+    };
 }
 
 /// Somebody who waits outside of the lock.
@@ -76,6 +91,10 @@ pub(super) struct Core<C: Connect> {
     commands: Vec<Command>,
     /// The dials that are to be spawned outside of the lock.
     births: Vec<(u16, DialId)>,
+    /// The leases that are to be looked at outside of the lock.
+    looks: Vec<(u16, LeaseId, Arc<C::Watch>)>,
+    /// The questions of the step that is being carried out, each with those that it is about.
+    inquiries: Vec<Inquiry<C>>,
     /// What is to be told outside of the lock.
     answers: Vec<Answer<C>>,
     /// What is to be dropped outside of the lock.
@@ -110,13 +129,15 @@ impl<C: Connect> Shared<C> {
         let origin = Instant::now();
         let status = Status { state: State::Idle, since: origin, cause: None, next_dial_at: None, dials: 0 };
         let core = Core {
-            slots: machine.links().iter().map(|_| Slot::EMPTY).collect(),
+            slots: (0..machine.askers().len() + machine.links().len()).map(|_| Slot::EMPTY).collect(),
             waiting: VecDeque::new(),
             leases: 0,
             chance: seed.map_or_else(Chance::from_system, Chance::seeded),
             trace,
             commands: Vec::with_capacity(machine.commands_max()),
             births: Vec::new(),
+            looks: Vec::new(),
+            inquiries: Vec::new(),
             answers: Vec::new(),
             trash: Vec::new(),
             armed: Time::NEVER,
@@ -178,11 +199,14 @@ impl<C: Connect> Shared<C> {
     /// client's drop is relink's code; and a runtime that has ended drops a task where it is spawned.
     fn unlock(self: &Arc<Self>, mut core: MutexGuard<'_, Core<C>>) {
         let (answers, trash) = (mem::take(&mut core.answers), mem::take(&mut core.trash));
-        let births = mem::take(&mut core.births);
+        let (births, looks) = (mem::take(&mut core.births), mem::take(&mut core.looks));
         drop(core);
         drop(trash);
         for (slot, dial) in births {
             self.spawn_dial(slot, dial);
+        }
+        for (slot, lease, watch) in looks {
+            self.look(slot, lease, &watch);
         }
         for Answer { to, answer } in answers {
             let undelivered = match to {
@@ -215,8 +239,14 @@ impl<C: Connect> Shared<C> {
             trace.step(Step { now, event, chance, commands: commands.clone() });
         }
         for command in &commands {
+            if let (pool::Event::Elapsed, Command::Report { slot, .. }) = (event, *command) {
+                self.condemn_overdue(core, slot);
+            }
+        }
+        for command in &commands {
             self.carry_out(core, *command);
         }
+        self.inquire(core);
         core.commands = commands;
         // Nothing is due when an outage is forgotten, but that it is has to be published.
         let wake = core.machine.pacer().settles_at().map_or(wake, |at| wake.min(at));
@@ -224,6 +254,23 @@ impl<C: Connect> Shared<C> {
             core.armed = wake;
             self.timer.notify_one();
         }
+    }
+}
+
+impl<C: Connect> Core<C> {
+    /// The things of a place; those of the askers come first.
+    fn place(&mut self, slot: u16) -> Option<&mut Slot<C>> {
+        let askers = self.machine.askers().len();
+        let index = match slot.checked_sub(pool::ASKERS) {
+            Some(endpoint) => usize::from(endpoint),
+            None => askers + usize::from(slot),
+        };
+        // A pool that was resized has more places than before.
+        let most = askers + self.machine.links().len();
+        if self.slots.len() < most {
+            self.slots.resize_with(most, || Slot::EMPTY);
+        }
+        self.slots.get_mut(index)
     }
 }
 

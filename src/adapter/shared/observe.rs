@@ -30,11 +30,13 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Tells of what is about to be cut because its deadline has passed: nobody else can, for what is
-    /// silent does not say why.
+    /// silent does not say why. Of a lease it is told when it is cut, for it may be spared.
     pub(super) fn blame_overdue(&self, core: &mut Core<C>, now: Time) {
         let silent = |link: &Link| Some((link.dial()?, link.silence()?, link.session().is_some()));
         let due = |link: &&Link| link.timeout(&self.policy) <= now;
-        let overdue: Vec<_> = core.machine.links().iter().filter(due).filter_map(silent).collect();
+        let unlent = |link: &&Link| link.lease().is_none();
+        let links = core.machine.links().iter().chain(core.machine.askers());
+        let overdue: Vec<_> = links.filter(unlent).filter(due).filter_map(silent).collect();
         for (dial, fault, opened) in overdue {
             let kind = if opened { Kind::Unproved } else { Kind::DialFailed };
             let message = if opened {

@@ -18,10 +18,15 @@ impl<C: Connect> Shared<C> {
                 pool.feed(pool::Event::Demoted);
             }
         });
+        let watch = Arc::new(self.connect.watch(&kept.client));
         let now = self.now();
         let mut core = self.lock();
-        match core.slots.get_mut(usize::from(slot)) {
-            Some(place) if place.dial == Some(dial) => place.kept = Some(kept),
+        match core.place(slot) {
+            Some(place) if place.dial == Some(dial) => {
+                place.watch = Some(watch);
+                place.ending = Some(Arc::clone(&kept.ending));
+                place.kept = Some(kept);
+            }
             Some(_) | None => core.trash.push(kept),
         }
         self.tell(Some(dial), Kind::Online);
@@ -51,7 +56,7 @@ impl<C: Connect> Shared<C> {
         if link.session().is_some_and(|session| session.dial == dial) {
             self.blame(&mut core, dial, failure, Kind::Lost);
             if let Some(lease) = link.lease() {
-                self.step(&mut core, now, pool::Event::Worked { slot, lease: lease.id, work });
+                self.step(&mut core, now, pool::Event::Worked { slot, lease: lease.id, work, heard_at: now });
             }
         }
         self.step(&mut core, now, pool::Event::Lost { slot, dial, fault });
@@ -70,7 +75,7 @@ impl<C: Connect> Shared<C> {
     ) {
         let now = self.now();
         let mut core = self.lock();
-        match core.slots.get_mut(usize::from(slot)) {
+        match core.place(slot) {
             Some(place) if place.dial == Some(dial) && place.kept.is_none() => {
                 place.kept = Some(kept);
                 place.probe = None;
@@ -94,7 +99,7 @@ impl<C: Connect> Shared<C> {
     pub(in crate::adapter) fn gone(self: &Arc<Self>, slot: u16, dial: DialId, finished: bool) {
         let now = self.now();
         let mut core = self.lock();
-        let ours = core.slots.get(usize::from(slot)).is_some_and(|place| place.aborted == Some(dial));
+        let ours = core.place(slot).is_some_and(|place| place.aborted == Some(dial));
         if !finished && !ours {
             if std::thread::panicking() {
                 let failure = Failure::new(Fault::Misconfigured, "the connector panicked");
@@ -107,7 +112,7 @@ impl<C: Connect> Shared<C> {
             }
             self.step(&mut core, now, pool::Event::Lost { slot, dial, fault: Fault::Lost });
         }
-        if let Some(place) = core.slots.get_mut(usize::from(slot)).filter(|place| place.dial == Some(dial)) {
+        if let Some(place) = core.place(slot).filter(|place| place.dial == Some(dial)) {
             let place = mem::replace(place, Slot::EMPTY);
             core.trash.extend(place.kept);
             if let Some(probe) = place.probe {

@@ -79,7 +79,7 @@ pub struct Lease {
     pub work: Work,
     /// When a lease held for too long is reported; `NEVER` once it was.
     pub warn_at: Time,
-    /// The statement in flight was sent, or was last found alive, then.
+    /// When its borrower last waited for nothing, or the server was last heard of, as far as is known.
     pub heard_at: Time,
 }
 
@@ -123,7 +123,7 @@ pub enum Link {
         /// The lease.
         lease: Lease,
     },
-    /// A borrower has waited longer than the policy's patience: the server is being asked about the session.
+    /// A borrower has waited longer than the policy's patience: the server is to be asked about the session.
     Suspected {
         /// The session.
         session: Session,
@@ -133,6 +133,8 @@ pub enum Link {
         deadline: Time,
         /// Whether it is the second question in a row.
         again: bool,
+        /// Whether it has been put: somebody who can ask the server was found.
+        asked: bool,
     },
     /// The borrower may finish; then the session is closed.
     Draining {
@@ -218,6 +220,8 @@ pub enum Event {
         lease: LeaseId,
         /// What it is doing.
         work: Work,
+        /// The server was last heard of, or the statement in flight was sent, then; not later than now.
+        heard_at: Time,
     },
     /// The borrower gave the session back.
     Returned {
@@ -228,6 +232,11 @@ pub enum Event {
     },
     /// The session's evidence was found stale before a lease.
     Doubted {
+        /// The topology generation now.
+        topology: u32,
+    },
+    /// The session is to ask the server about others.
+    Engaged {
         /// The topology generation now.
         topology: u32,
     },
@@ -245,7 +254,11 @@ pub enum Event {
         /// Which question this answers.
         by: Time,
     },
-    /// The server was asked about the session and knows it to be at work.
+    /// Somebody who can ask the server about the session was found.
+    Questioned,
+    /// Nothing speaks against the session: that nobody could ask, or got an answer, has other reasons.
+    Spared,
+    /// The server was asked about the session, and nothing shows that it is dead.
     FoundAlive {
         /// The session.
         dial: DialId,
@@ -302,6 +315,14 @@ pub enum Command {
         /// When an answer is too late; it names the question.
         by: Time,
     },
+    /// Ask the server, through this session, about each session of its endpoint for which the same step of the pool
+    /// commands [`Command::Ask`] after this, and for its own role: [`Event::Proved`] or [`Event::Unproved`].
+    Inquire {
+        /// The session that asks.
+        dial: DialId,
+        /// When an answer is too late; it names the question.
+        by: Time,
+    },
     /// Ask the server about the session: [`Event::FoundAlive`] or [`Event::FoundDead`].
     Ask {
         /// The session.
@@ -309,6 +330,8 @@ pub enum Command {
         /// When an answer is too late; it names the question.
         by: Time,
     },
+    /// Look what a lease's session is doing: [`Event::Worked`]. Costs no round trip.
+    Look(LeaseId),
     /// A lease has been held for longer than `lease_warn`.
     Warn(LeaseId),
 }
@@ -352,7 +375,8 @@ impl Link {
     /// The name of the question that is open, beside its session: the time by which it must be answered.
     pub const fn question(&self) -> Option<Time> {
         match *self {
-            Suspected { deadline, .. } | Probing { deadline, .. } => Some(deadline),
+            Suspected { deadline, asked: true, .. } | Probing { deadline, .. } => Some(deadline),
+            Suspected { asked: false, .. } => None,
             Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => None,
             Leased { .. } | Draining { .. } | Closing { .. } | Closed => None,
         }
@@ -388,10 +412,7 @@ impl Link {
     }
 }
 
-/// When a borrower's statement has been in flight for longer than the policy's patience.
+/// When a borrower may have waited for longer than the policy's patience, as far as is known.
 fn impatient_at(lease: Lease, policy: &Checked) -> Time {
-    match (lease.work, policy.patience) {
-        (Work::Statement { .. }, Some(patience)) => lease.heard_at + patience,
-        (Work::Statement { .. }, None) | (Work::AtRest | Work::InTransaction, _) => Time::NEVER,
-    }
+    policy.patience.map_or(Time::NEVER, |patience| lease.heard_at + patience)
 }

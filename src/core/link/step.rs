@@ -1,10 +1,11 @@
 //! The transition function of a link, state by state.
 
 use super::{
-    Command::{self, Abort, Ask, Close, Probe, Reset, Warn},
+    Command::{self, Abort, Ask, Close, Inquire, Look, Probe, Reset, Warn},
     Event::{
-        self, Accepted, DialFailed, Dialed, Doubted, Elapsed, FoundAlive, FoundDead, Gone, Granted, HeldBack, Lent,
-        Lost, Proved, Renewed, Retired, Returned, Stopped, Unproved, Unwanted, Wanted, Worked,
+        self, Accepted, DialFailed, Dialed, Doubted, Elapsed, Engaged, FoundAlive, FoundDead, Gone, Granted, HeldBack,
+        Lent, Lost, Proved, Questioned, Renewed, Retired, Returned, Spared, Stopped, Unproved, Unwanted, Wanted,
+        Worked,
     },
     Lease,
     Link::{self, Closed, Closing, Dialing, Draining, Held, Idle, Leased, Online, Probing, Suspected, Waiting},
@@ -67,7 +68,16 @@ impl Link {
                 _,
                 Accepted { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. },
             )
-            | (_, Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. })
+            | (
+                _,
+                Proved { .. }
+                | Unproved { .. }
+                | Engaged { .. }
+                | Questioned
+                | Spared
+                | FoundAlive { .. }
+                | FoundDead { .. },
+            )
             | (_, Lost { .. } | Gone { .. } | Elapsed) => None,
         }
     }
@@ -105,7 +115,8 @@ impl Link {
                 _,
                 Accepted { .. } | Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. },
             )
-            | (_, Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. })
+            | (_, Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } | Questioned | Spared)
+            | (_, FoundAlive { .. } | FoundDead { .. })
             | (_, Lost { .. } | Gone { .. } | Elapsed) => None,
         }
     }
@@ -121,13 +132,17 @@ impl Link {
                 let by = now + policy.probe_deadline;
                 self.go(Probing { session, deadline: by, topology }, Probe { dial, by })
             }
+            Engaged { topology } => {
+                let by = now + policy.question_deadline;
+                self.go(Probing { session, deadline: by, topology }, Inquire { dial, by })
+            }
             Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
             Unwanted | Retired | Stopped { .. } => self.closing(policy, now, Close(dial), dial),
             Elapsed if self.timeout(policy) <= now => self.closing(policy, now, Close(dial), dial),
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => None,
             DialFailed { .. } | Worked { .. } | Returned { .. } | Proved { .. } | Unproved { .. } => None,
-            FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Elapsed => None,
+            Questioned | Spared | FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
 
@@ -142,12 +157,12 @@ impl Link {
         let dial = session.dial;
         match event {
             Returned { lease: id, work } if id == lease.id => self.returned(session, work, policy, now),
-            Worked { lease: id, work } if id == lease.id => {
-                self.rest(Leased { session, lease: Lease { work, heard_at: now, ..lease } })
+            Worked { lease: id, work, heard_at } if id == lease.id => {
+                self.observed(session, Lease { work, heard_at, ..lease }, policy, now)
             }
-            FoundAlive { dial: answered, by } if self.asks(answered, by) => {
-                self.rest(Leased { session, lease: Lease { heard_at: now, ..lease } })
-            }
+            Questioned => self.questioned(dial),
+            FoundAlive { dial: answered, by } if self.asks(answered, by) => self.cleared(session, lease, now),
+            Spared => self.cleared(session, lease, now),
             FoundDead { dial: answered, by } if self.asks(answered, by) => self.closing(policy, now, Abort(dial), dial),
             Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
             Retired => self.rest(Draining { session, lease, deadline: Time::NEVER }),
@@ -156,7 +171,8 @@ impl Link {
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
             Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
-            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => None,
+            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } => None,
+            FoundAlive { .. } | FoundDead { .. } => None,
             Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
@@ -173,8 +189,8 @@ impl Link {
         let dial = session.dial;
         match event {
             Returned { lease: id, .. } if id == lease.id => self.closing(policy, now, Close(dial), dial),
-            Worked { lease: id, work } if id == lease.id => {
-                self.rest(Draining { session, lease: Lease { work, heard_at: now, ..lease }, deadline })
+            Worked { lease: id, work, heard_at } if id == lease.id => {
+                self.rest(Draining { session, lease: Lease { work, heard_at: heard_at.min(now), ..lease }, deadline })
             }
             Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
             Stopped { deadline: sooner } => self.rest(Draining { session, lease, deadline: deadline.min(sooner) }),
@@ -182,8 +198,8 @@ impl Link {
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
             Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
-            Doubted { .. } | Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => None,
-            Lost { .. } | Gone { .. } | Retired | Elapsed => None,
+            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } | Questioned | Spared => None,
+            FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Retired | Elapsed => None,
         }
     }
 
@@ -207,7 +223,13 @@ impl Link {
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => None,
             DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. } => None,
-            Proved { .. } | Unproved { .. } | FoundAlive { .. } | FoundDead { .. } => None,
+            Proved { .. }
+            | Unproved { .. }
+            | Engaged { .. }
+            | Questioned
+            | Spared
+            | FoundAlive { .. }
+            | FoundDead { .. } => None,
             Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
@@ -235,15 +257,58 @@ impl Link {
         }
     }
 
-    /// The timeout of a lease: a statement is asked about, twice before it is given up; a long lease is reported.
+    /// What a lease's session is doing: a statement that has been silent for as long as the patience is to be asked about.
+    fn observed(&mut self, session: Session, seen: Lease, policy: &Checked, now: Time) -> Option<Command> {
+        let busy = matches!(seen.work, Work::Statement { .. });
+        let lease = Lease { heard_at: if busy { seen.heard_at.min(now) } else { now }, ..seen };
+        if !busy || impatient_at(lease, policy) > now {
+            return self.rest(Leased { session, lease });
+        }
+        let (deadline, again, asked) = match *self {
+            Suspected { deadline, again, asked, .. } => (deadline, again, asked),
+            Idle
+            | Waiting
+            | Held { .. }
+            | Dialing { .. }
+            | Online { .. }
+            | Leased { .. }
+            | Draining { .. }
+            | Probing { .. }
+            | Closing { .. }
+            | Closed => (now + policy.question_deadline, false, false),
+        };
+        self.rest(Suspected { session, lease, deadline, again, asked })
+    }
+
+    /// The question about a suspected session is put.
+    fn questioned(&mut self, dial: DialId) -> Option<Command> {
+        let Suspected { asked: asked @ false, deadline: by, .. } = self else { return None };
+        *asked = true;
+        Some(Ask { dial, by: *by })
+    }
+
+    /// The suspicion is over; the patience begins anew.
+    fn cleared(&mut self, session: Session, lease: Lease, now: Time) -> Option<Command> {
+        if matches!(self, Suspected { .. }) {
+            self.rest(Leased { session, lease: Lease { heard_at: now, ..lease } })
+        } else {
+            None
+        }
+    }
+
+    /// The timeout of a lease: it is looked at, and a suspected session asked about twice before it is given up; a
+    /// long lease is reported.
     fn overdue(&mut self, session: Session, lease: Lease, policy: &Checked, now: Time) -> Option<Command> {
         let dial = session.dial;
-        let by = now + policy.question_deadline;
-        let suspected = |again| Suspected { session, lease, deadline: by, again };
         match *self {
             Suspected { again: true, .. } => self.closing(policy, now, Abort(dial), dial),
-            Suspected { again: false, .. } => self.go(suspected(true), Ask { dial, by }),
-            Leased { .. } if impatient_at(lease, policy) <= now => self.go(suspected(false), Ask { dial, by }),
+            Suspected { again: false, .. } => {
+                let deadline = now + policy.question_deadline;
+                self.rest(Suspected { session, lease, deadline, again: true, asked: false })
+            }
+            Leased { .. } if impatient_at(lease, policy) <= now => {
+                self.go(Leased { session, lease: Lease { heard_at: now, ..lease } }, Look(lease.id))
+            }
             Leased { .. } => {
                 self.go(Leased { session, lease: Lease { warn_at: Time::NEVER, ..lease } }, Warn(lease.id))
             }

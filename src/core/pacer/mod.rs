@@ -341,6 +341,14 @@ impl Pacer {
         next
     }
 
+    /// When this endpoint may be dialed; `NEVER` while only an answer or a renewal can change anything.
+    pub fn may_at(&self, endpoint: u8) -> Time {
+        match self.live().get(usize::from(endpoint)) {
+            Some(window) if window.held.is_none() && window.in_flight < window.allowed => window.not_before,
+            Some(_) | None => Time::NEVER,
+        }
+    }
+
     /// The same pacer as `frame` shows it.
     #[must_use]
     pub fn seen_from(self, policy: &Checked, frame: &Frame<'_>) -> Self {

@@ -7,6 +7,10 @@ use crate::core::{
     time::Time,
 };
 
+/// The place of the first endpoint's asker, a session that only asks the server about others; those of the other endpoints
+/// follow. Every other place is below 10 007.
+pub const ASKERS: u16 = u16::MAX - 7;
+
 /// What has happened to a pool. `slot` is the place of a link; names decide what is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -100,8 +104,10 @@ pub enum Event {
         lease: LeaseId,
         /// What it is doing.
         work: Work,
+        /// The server was last heard of, or the statement in flight was sent, then; not later than now.
+        heard_at: Time,
     },
-    /// The server was asked about a session and knows it to be at work.
+    /// The server was asked about a session, and nothing shows that it is dead.
     FoundAlive {
         /// The link.
         slot: u16,

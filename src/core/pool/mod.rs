@@ -2,11 +2,12 @@
 
 mod event;
 mod pass;
+mod question;
 mod settle;
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-pub use event::{Command, Event, Refusal, Tally};
+pub use event::{ASKERS, Command, Event, Refusal, Tally};
 
 use super::{
     fault::Fault,
@@ -30,12 +31,18 @@ struct Waiter {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
     links: Vec<Link>,
+    /// One for each endpoint, beyond `max_size`: it asks the server about others, and is never lent.
+    askers: Vec<Link>,
+    /// The endpoints, a bit each, that refused the last dial, and so were not silent; kept where the policy has a patience.
+    refusing: u8,
     pacer: Pacer,
     waiters: VecDeque<Waiter>,
     /// The links that are online, the one last used at the end. Follows from `links`, but for the order.
     free: Vec<u16>,
     /// Follows from `links` too: counting them anew would make every step as long as the pool is large.
     tally: Tally,
+    /// Sessions about which a question is still to be put; follows from `links`.
+    unasked: u16,
     topology: u32,
     max_size: u16,
     paused: bool,
@@ -69,10 +76,13 @@ impl Pool {
         let waiters = usize::try_from(policy.waiters_max).unwrap_or(usize::MAX).saturating_add(1);
         let mut pool = Self {
             links: Vec::new(),
+            askers: alloc::vec![Link::Idle; usize::from(pacer.endpoints())],
+            refusing: 0,
             pacer,
             waiters: VecDeque::with_capacity(waiters),
             free: Vec::new(),
             tally: Tally::default(),
+            unasked: 0,
             topology: 0,
             max_size: policy.max_size,
             paused: false,
@@ -92,7 +102,7 @@ impl Pool {
 
     /// The most commands that one step can give.
     pub fn commands_max(&self) -> usize {
-        self.links.len() * 4 + self.waiters.capacity() + 8
+        (self.links.len() + self.askers.len()) * 4 + self.waiters.capacity() + 8
     }
 
     /// The transition function. `chance` is one random word. Commands are appended to `out`.
@@ -123,7 +133,9 @@ impl Pool {
             Event::Unproved { slot, dial, by, fault } => {
                 self.pass(turn_ref, slot, link::Event::Unproved { dial, by }, Some(fault));
             }
-            Event::Worked { slot, lease, work } => self.pass(turn_ref, slot, link::Event::Worked { lease, work }, None),
+            Event::Worked { slot, lease, work, heard_at } => {
+                self.pass(turn_ref, slot, link::Event::Worked { lease, work, heard_at }, None);
+            }
             Event::FoundAlive { slot, dial, by } => {
                 self.pass(turn_ref, slot, link::Event::FoundAlive { dial, by }, None);
             }
@@ -177,7 +189,7 @@ impl Pool {
     fn ended(&mut self, turn: &mut Turn<'_>, slot: u16, lease: LeaseId, work: Work) {
         if self.link(slot).lease().is_some_and(|held| held.id == lease) {
             let deadline = turn.now + turn.policy.close_deadline;
-            self.pass(turn, slot, link::Event::Worked { lease, work }, None);
+            self.pass(turn, slot, link::Event::Worked { lease, work, heard_at: turn.now }, None);
             self.pass(turn, slot, link::Event::Stopped { deadline }, None);
         }
     }
@@ -213,23 +225,19 @@ impl Pool {
     fn stopped(&mut self, turn: &mut Turn<'_>, deadline: Time) {
         self.stopping = true;
         self.refuse_all(turn, Refusal::Stopped);
-        for slot in self.slots() {
+        for slot in self.slots().chain(self.asker_slots()) {
             self.pass(turn, slot, link::Event::Stopped { deadline }, None);
         }
     }
 
     fn elapsed(&mut self, turn: &mut Turn<'_>) {
-        for slot in self.slots() {
-            // A lease can be overdue in two ways at once: its statement silent, and held too long.
+        for slot in self.slots().chain(self.asker_slots()) {
+            // A lease can be overdue in two ways at once: not looked at, and held too long.
             for _ in 0..2 {
                 if self.link(slot).timeout(turn.policy) > turn.now {
                     break;
                 }
-                // What `min_idle` keeps is not retired for being idle: it is asked, and then as good as new.
-                let kept = self.tally.online.saturating_add(self.tally.probing) <= turn.policy.min_idle;
-                let idle = matches!(self.link(slot), Link::Online { session, .. } if session.retire_at > turn.now);
-                let asked = link::Event::Doubted { topology: self.topology };
-                let event = if idle && kept { asked } else { link::Event::Elapsed };
+                let event = self.due(turn, slot);
                 self.pass(turn, slot, event, Some(Fault::TimedOut));
             }
         }
@@ -244,14 +252,42 @@ impl Pool {
         });
     }
 
-    /// The link at a place; a place that does not exist is closed.
-    pub fn link(&self, slot: u16) -> Link {
-        self.links.get(usize::from(slot)).copied().unwrap_or(Link::Closed)
+    /// What the timeout of a link means.
+    fn due(&self, turn: &Turn<'_>, slot: u16) -> link::Event {
+        match self.link(slot) {
+            // What `min_idle` keeps is not retired for being idle: it is asked, and then as good as new.
+            Link::Online { session, .. } if session.retire_at > turn.now && slot < ASKERS => {
+                let kept = self.tally.online.saturating_add(self.tally.probing) <= turn.policy.min_idle;
+                if kept { link::Event::Doubted { topology: self.topology } } else { link::Event::Elapsed }
+            }
+            Link::Suspected { session, again: true, .. } if self.is_excused(session.dial.endpoint()) => {
+                link::Event::Spared
+            }
+            Link::Idle | Link::Waiting | Link::Held { .. } | Link::Dialing { .. } | Link::Online { .. } => {
+                link::Event::Elapsed
+            }
+            Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. } => link::Event::Elapsed,
+            Link::Probing { .. } | Link::Closing { .. } | Link::Closed => link::Event::Elapsed,
+        }
     }
 
-    /// All links.
+    /// The link at a place; a place that does not exist is closed.
+    pub fn link(&self, slot: u16) -> Link {
+        let place = match slot.checked_sub(ASKERS) {
+            Some(endpoint) => self.askers.get(usize::from(endpoint)),
+            None => self.links.get(usize::from(slot)),
+        };
+        place.copied().unwrap_or(Link::Closed)
+    }
+
+    /// All links that serve borrowers.
     pub fn links(&self) -> &[Link] {
         &self.links
+    }
+
+    /// The links that ask about others, by endpoint; their places begin at [`ASKERS`].
+    pub fn askers(&self) -> &[Link] {
+        &self.askers
     }
 
     /// The pacer.
@@ -294,7 +330,7 @@ impl Pool {
     pub fn seen_from(&self, policy: &Checked, frame: &Frame<'_>) -> Self {
         let frame = Frame { topology: self.topology, ..*frame };
         let mut seen = self.clone();
-        for link in &mut seen.links {
+        for link in seen.links.iter_mut().chain(&mut seen.askers) {
             *link = link.seen_from(policy, &frame);
         }
         for waiter in &mut seen.waiters {
@@ -307,17 +343,18 @@ impl Pool {
 
     /// Whether the pool was told to end and has nothing left to close.
     pub fn is_closed(&self) -> bool {
-        self.stopping && self.links.iter().all(|link| *link == Link::Closed)
+        self.stopping && self.links.iter().chain(&self.askers).all(|link| *link == Link::Closed)
     }
 
     /// When the next dial may start; `NEVER` when none is wanted or an answer must come first.
     pub fn next_dial_at(&self, policy: &Checked) -> Time {
-        if self.may_dial(policy) { self.pacer.next(self.tally.waiting == 0).at } else { Time::NEVER }
+        let next = if self.may_dial(policy) { self.pacer.next(self.tally.waiting == 0).at } else { Time::NEVER };
+        next.min(self.next_asker_at())
     }
 
     /// When [`Event::Elapsed`] is due.
     pub fn timeout(&self, policy: &Checked) -> Time {
-        let links = self.links.iter().map(|link| link.timeout(policy));
+        let links = self.links.iter().chain(&self.askers).map(|link| link.timeout(policy));
         let waiters = self.waiters.iter().map(|waiter| waiter.deadline);
         links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at(policy))
     }

@@ -1,6 +1,6 @@
 //! How an event reaches a link, and what the link's step means for the pool and the pacer.
 
-use super::{Command, Pool, Turn};
+use super::{ASKERS, Command, Pool, Turn};
 use crate::core::{
     fault::Fault,
     link::{self, Link},
@@ -34,6 +34,7 @@ impl Pool {
             turn.out.push(Command::Report { slot, lease: lease.id, fault: lease.work.loss(fault) });
         }
         if let Some(event) = meaning(before, after, event, fault, turn.now) {
+            self.note_refusal(turn.policy, event);
             self.pace(turn, event);
         }
         if self.stopping && *after == Link::Idle {
@@ -51,12 +52,20 @@ impl Pool {
     }
 
     fn put(&mut self, slot: u16, before: &Link, after: &Link) {
+        if let Some(endpoint) = slot.checked_sub(ASKERS) {
+            if let Some(place) = self.askers.get_mut(usize::from(endpoint)) {
+                *place = *after;
+            }
+            return;
+        }
         let Some(place) = self.links.get_mut(usize::from(slot)) else { return };
         *place = *after;
         let count = self.tally.of(before);
         *count = count.saturating_sub(1);
         let count = self.tally.of(after);
         *count = count.saturating_add(1);
+        let unasked = |link: &Link| u16::from(matches!(link, Link::Suspected { asked: false, .. }));
+        self.unasked = self.unasked.saturating_add(unasked(after)).saturating_sub(unasked(before));
         match (matches!(before, Link::Online { .. }), matches!(after, Link::Online { .. })) {
             (true, false) if self.free.last() == Some(&slot) => {
                 self.free.pop();
@@ -102,6 +111,7 @@ fn is_loss(before: &Link, after: &Link, event: link::Event) -> bool {
         link::Event::Renewed | link::Event::Accepted { .. } | link::Event::Dialed { .. } => false,
         link::Event::DialFailed { .. } | link::Event::Lent { .. } | link::Event::Worked { .. } => false,
         link::Event::Returned { .. } | link::Event::Doubted { .. } | link::Event::Proved { .. } => false,
+        link::Event::Engaged { .. } | link::Event::Questioned | link::Event::Spared => false,
         link::Event::FoundAlive { .. } | link::Event::Gone { .. } => false,
         link::Event::Retired | link::Event::Stopped { .. } => false,
     };

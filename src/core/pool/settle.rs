@@ -13,12 +13,15 @@ impl Pool {
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
         // What the size forbids goes even if somebody waits; what is merely idle goes if nobody does.
         self.retire_free(turn, usize::from(self.tally.usable().saturating_sub(self.max_size)));
+        // Before a session is lent: it may be the only one that can ask.
+        self.inquire(turn);
         self.serve(turn);
         self.retire_free(turn, self.free.len().saturating_sub(usize::from(turn.policy.max_idle)));
         self.refuse_hopeless(turn);
         self.want(turn);
         self.hold_back(turn);
         self.dial(turn);
+        self.dial_askers(turn);
     }
 
     /// Closes up to `most` of the free sessions. The one that was used longest ago goes first.

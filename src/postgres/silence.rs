@@ -1,0 +1,313 @@
+//! Whether a caller waits on a slow statement or on a dead socket: asked of the server through another session.
+//!
+//! The client cannot tell. A statement that never arrived, an answer that was lost and a server that computes all look the
+//! same from here; the server knows whether it works on the statement, waits for one, or waits to send.
+
+use std::{
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
+
+use super::{Postgres, evidence, life::Seen, role, session::Session};
+use crate::{
+    Fault, Phase, Role, Work,
+    adapter::{Failure, Found, Limits, Look},
+};
+
+/// Between two looks that must agree: on a path that has just healed the question may overtake the statement.
+const APART: Duration = Duration::from_millis(250);
+
+/// An answer that took longer says how things were, not how they are, and is void.
+const PROMPT: Duration = Duration::from_millis(250);
+
+/// Who a session is for the server: a process id alone is used again.
+const IDENTITY: &str = "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8, \
+     (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8 FROM pg_stat_get_activity(pg_backend_pid())";
+
+/// A server process, named so that no other is ever taken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pid: i32,
+    /// When it began, in microseconds as the server counts them.
+    begun: i64,
+    /// When its server began.
+    server: i64,
+}
+
+/// Asks who a session is. `None` where the server does not say: it is never asked about that session.
+pub(crate) async fn identify(client: &Client) -> Option<Identity> {
+    let answer = client.simple_query(IDENTITY).await.ok()?;
+    let row = answer.iter().find_map(row)?;
+    Some(Identity { pid: number(row, 0)?, begun: number(row, 1)?, server: number(row, 2)? })
+}
+
+/// What is seen of a session while a borrower has it.
+pub struct Watch {
+    pub(super) seen: Seen,
+    pub(super) identity: Option<Identity>,
+}
+
+impl Watch {
+    pub(super) fn look(&self) -> Look {
+        self.seen.take_in();
+        let watch = self.seen.watch();
+        Look { work: watch.work(), silence: watch.waited() }
+    }
+}
+
+/// What the server says of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    /// It is the server that the session was opened at.
+    same_server: bool,
+    /// Whether the process of that number is the session's; `None` without the right to see it, and nothing at all if
+    /// there is no such process.
+    process: Option<Option<bool>>,
+    state: Option<String>,
+    waits_for: Option<String>,
+    /// Since its state last changed.
+    age: Option<Duration>,
+}
+
+/// What follows from that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// At work, or nobody can tell.
+    Alive,
+    /// The process has gone.
+    Gone,
+    /// The server waits for a statement, and has since before this one was sent.
+    NotArrived,
+    /// The server waits for a statement, and has answered this one.
+    AnswerLost,
+    /// The server waits to send, or for the client, and does not show since when.
+    Stuck,
+}
+
+impl Sign {
+    /// How long it must have been seen until it is believed.
+    const fn seen_for(self, grace: Duration) -> Duration {
+        match self {
+            Self::Alive | Self::Gone => Duration::ZERO,
+            Self::NotArrived | Self::AnswerLost => APART,
+            Self::Stuck => grace,
+        }
+    }
+
+    const fn means(self) -> &'static str {
+        match self {
+            Self::Alive => "it is at work",
+            Self::Gone => "its process has gone",
+            Self::NotArrived => "the statement has not arrived, and it has waited for one",
+            Self::AnswerLost => "the statement was answered, the answer is lost, and it has waited for the next",
+            Self::Stuck => "it waits to send, or for the client, and nothing comes through",
+        }
+    }
+}
+
+/// What a row says of a caller that has waited for `waited`; `grace` is how long the server must have waited, too.
+fn judge(row: &Row, waited: Duration, grace: Duration) -> Sign {
+    match (row.same_server, row.process) {
+        // Another server answers at the same address, or this one was started anew: nobody can tell which.
+        (false, _) | (true, Some(None)) => return Sign::Alive,
+        (true, None | Some(Some(false))) => return Sign::Gone,
+        (true, Some(Some(true))) => {}
+    }
+    let (waits_for, state) = (row.waits_for.as_deref(), row.state.as_deref());
+    if waited < grace {
+        return Sign::Alive;
+    }
+    if waits_for == Some("ClientWrite") || state == Some("disabled") && waits_for == Some("ClientRead") {
+        return Sign::Stuck;
+    }
+    let rests = state.is_some_and(|state| state.starts_with("idle")) || waits_for == Some("ClientRead");
+    match row.age {
+        Some(age) if rests && age >= grace => {
+            if age > waited {
+                Sign::NotArrived
+            } else {
+                Sign::AnswerLost
+            }
+        }
+        Some(_) | None => Sign::Alive,
+    }
+}
+
+/// A session that is asked about.
+struct Subject<'a> {
+    place: usize,
+    watch: &'a Watch,
+    identity: Identity,
+    /// What the looks so far agree on, and since when.
+    seen: Option<(Sign, Instant)>,
+}
+
+impl Subject<'_> {
+    /// What is decided by one more look, which began at `asked`.
+    fn decide(&mut self, row: &Row, asked: Instant, grace: Duration) -> Option<Sign> {
+        let look = self.watch.look();
+        let waits = matches!(look.work, Work::Statement { .. });
+        let sign = if waits { judge(row, look.silence, grace) } else { Sign::Alive };
+        let (_, since) = self.seen.filter(|(before, _)| *before == sign).unwrap_or((sign, asked));
+        self.seen = Some((sign, since));
+        (asked.duration_since(since) >= sign.seen_for(grace)).then_some(sign)
+    }
+}
+
+/// Asks until everything is decided, or the time is over: what is undecided then is alive.
+pub(crate) async fn ask(
+    postgres: &Postgres,
+    asker: &Session,
+    about: &[Arc<Watch>],
+    limits: Limits,
+    found: impl Fn(usize, Found),
+) -> Result<Role, Failure> {
+    let begun = Instant::now();
+    let role = role::verify(asker, &postgres.rules).await?;
+    let failure = |error: Error| evidence::failure(&error, Phase::Idle, &postgres.rules);
+    let mut open = Vec::new();
+    for (place, watch) in about.iter().enumerate() {
+        match watch.identity {
+            Some(identity) => open.push(Subject { place, watch, identity, seen: None }),
+            None => found(place, Found::Alive),
+        }
+    }
+    while !open.is_empty() {
+        let asked = Instant::now();
+        let rows = question(&asker.client, &open).await.map_err(failure)?;
+        let took = asked.elapsed();
+        let over = begun.elapsed() + APART * 2 > limits.within;
+        let grace = limits.grace.max(took * 4);
+        let mut undecided = Vec::new();
+        for (mut subject, row) in open.into_iter().zip(rows) {
+            let sign = if took > PROMPT { None } else { subject.decide(&row, asked, grace) };
+            match sign {
+                Some(Sign::Alive) => found(subject.place, Found::Alive),
+                Some(sign) => found(subject.place, end(&asker.client, subject.identity, sign, row.age).await),
+                None if over => found(subject.place, Found::Alive),
+                None => undecided.push(subject),
+            }
+        }
+        open = undecided;
+        if !open.is_empty() {
+            tokio::time::sleep(APART).await;
+        }
+    }
+    Ok(role)
+}
+
+/// Ends the process of a dead session: what is held up on the way must not arrive later.
+async fn end(client: &Client, identity: Identity, sign: Sign, age: Option<Duration>) -> Found {
+    let Identity { pid, begun, .. } = identity;
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_get_activity({pid}) \
+         WHERE (extract(epoch FROM backend_start) * 1000000)::int8 = {begun}"
+    );
+    let failed = match client.simple_query(&end).await {
+        Ok(_) => "",
+        Err(_) => "; its process could not be ended",
+    };
+    let since = age.filter(|_| matches!(sign, Sign::NotArrived | Sign::AnswerLost));
+    let since = since.map_or_else(String::new, |age| format!(" for {:.1} s", age.as_secs_f64()));
+    let fault = if sign == Sign::Gone { Fault::Lost } else { Fault::TimedOut };
+    let message = format!("no answer, and the server says of this session: {}{since}{failed}", sign.means());
+    Found::Dead(Failure::new(fault, message))
+}
+
+/// One look at all of them, in their order.
+async fn question(client: &Client, subjects: &[Subject<'_>]) -> Result<Vec<Row>, Error> {
+    let values = subjects.iter().zip(0..).map(|(Subject { identity, .. }, place)| {
+        let Identity { pid, begun, server } = identity;
+        format!("({place}, {pid}, {begun}::int8, {server}::int8)")
+    });
+    let text = format!(
+        "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8 = s.server, a.pid IS NOT NULL, \
+         (extract(epoch FROM a.backend_start) * 1000000)::int8 = s.begun, a.state, a.wait_event, \
+         (extract(epoch FROM clock_timestamp() - a.state_change) * 1000)::int8 \
+         FROM (VALUES {}) s (place, pid, begun, server) LEFT JOIN LATERAL pg_stat_get_activity(s.pid) a ON true \
+         ORDER BY s.place",
+        values.collect::<Vec<_>>().join(", ")
+    );
+    let answer = client.simple_query(&text).await?;
+    Ok(answer.iter().filter_map(row).map(read).collect())
+}
+
+fn read(row: &SimpleQueryRow) -> Row {
+    let is = |index| text(row, index).map(|value| value == "t");
+    Row {
+        same_server: is(0) == Some(true),
+        process: (is(1) == Some(true)).then(|| is(2)),
+        state: text(row, 3).map(str::to_owned),
+        waits_for: text(row, 4).map(str::to_owned),
+        age: number::<i64>(row, 5).map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
+    }
+}
+
+fn row(message: &SimpleQueryMessage) -> Option<&SimpleQueryRow> {
+    if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }
+}
+
+fn text(row: &SimpleQueryRow, index: usize) -> Option<&str> {
+    row.try_get(index).ok().flatten()
+}
+
+fn number<T: FromStr>(row: &SimpleQueryRow, index: usize) -> Option<T> {
+    text(row, index)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(1);
+
+    fn row(state: &str, waits_for: &str, age_ms: u64) -> Row {
+        let waits_for = (!waits_for.is_empty()).then(|| waits_for.to_owned());
+        let age = Some(Duration::from_millis(age_ms));
+        Row { same_server: true, process: Some(Some(true)), state: Some(state.into()), waits_for, age }
+    }
+
+    /// As PostgreSQL 15 was observed to answer, a second and a half after the statement was sent.
+    #[test]
+    fn a_slow_statement_is_told_from_a_dead_socket() {
+        for (name, row, expected) in [
+            ("sleeps", row("active", "PgSleep", 1_500), Sign::Alive),
+            ("computes", row("active", "", 1_500), Sign::Alive),
+            ("waits for a lock", row("active", "relation", 1_500), Sign::Alive),
+            ("sorts on disk", row("active", "BufFileWrite", 1_500), Sign::Alive),
+            ("parallel", row("active", "ExecuteGather", 1_500), Sign::Alive),
+            ("hole before the statement", row("idle", "ClientRead", 7_000), Sign::NotArrived),
+            ("the same in a transaction", row("idle in transaction", "ClientRead", 7_000), Sign::NotArrived),
+            ("the same after an error", row("idle in transaction (aborted)", "ClientRead", 7_000), Sign::NotArrived),
+            ("stopped while it was idle", row("idle", "", 7_000), Sign::NotArrived),
+            ("answered a moment ago", row("idle", "ClientRead", 400), Sign::Alive),
+            ("answered long ago", row("idle", "ClientRead", 1_400), Sign::AnswerLost),
+            ("sends into a hole", row("active", "ClientWrite", 1_500), Sign::Stuck),
+            ("tracks nothing, computes", Row { age: None, ..row("disabled", "", 0) }, Sign::Alive),
+            ("tracks nothing, waits", Row { age: None, ..row("disabled", "ClientRead", 0) }, Sign::Stuck),
+            ("ended", Row { process: None, ..row("idle", "ClientRead", 1) }, Sign::Gone),
+            ("its number used again", Row { process: Some(Some(false)), ..row("active", "", 1) }, Sign::Gone),
+            ("another server", Row { same_server: false, process: None, ..row("idle", "", 1) }, Sign::Alive),
+            ("of another role", Row { process: Some(None), state: None, ..row("", "", 9_000) }, Sign::Alive),
+        ] {
+            assert_eq!(judge(&row, Duration::from_millis(1_500), GRACE), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_called_dead_before_the_grace_is_over() {
+        let arrives_late = row("idle", "ClientRead", 60_000);
+        assert_eq!(judge(&arrives_late, Duration::from_millis(999), GRACE), Sign::Alive);
+        assert_eq!(judge(&arrives_late, GRACE, GRACE), Sign::NotArrived);
+    }
+
+    #[test]
+    fn what_does_not_show_since_when_must_be_seen_for_longer() {
+        assert_eq!(Sign::Gone.seen_for(GRACE), Duration::ZERO);
+        assert_eq!(Sign::NotArrived.seen_for(GRACE), APART);
+        assert_eq!(Sign::Stuck.seen_for(GRACE), GRACE);
+    }
+}
