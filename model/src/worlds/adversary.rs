@@ -10,6 +10,7 @@ use super::{
     NOW,
     bug::Bug,
     ghost::{About, Borrower, Ghost, Line, Peer, Question},
+    law,
     world::{Action, State, World},
 };
 
@@ -30,11 +31,8 @@ impl Moves<'_> {
         let due = world.timeout(self.state) <= NOW;
         let asked =
             ghost.peers.iter().any(|peer| peer.question.is_some() || peer.slot >= ASKERS && peer.line == Line::Dialing);
-        // Whoever is about to be given up is looked at first.
-        let doomed = |held: &&Borrower| {
-            !held.told
-                && matches!(pool.link(held.slot), Link::Suspected { again: true, deadline, .. } if deadline <= NOW)
-        };
+        // Whoever is about to be given up or cut is looked at first.
+        let doomed = |held: &&Borrower| !held.told && law::is_doomed(&pool.link(held.slot));
         if let Some(held) = ghost.borrowers.iter().find(doomed) {
             return self.look(held);
         }
@@ -161,8 +159,9 @@ impl Moves<'_> {
         for waiter in &ghost.queue {
             self.drawn(Event::GaveUp { lease: waiter.lease });
         }
-        // Who waits on a dead peer waits on.
-        for held in ghost.borrowers.iter().filter(|held| !held.is_cut_off()) {
+        // Who waits on a dead peer waits on, and who has given back a session that had ended has done all.
+        let is_over = |held: &Borrower| ghost.peer(held.dial).is_some_and(|peer| peer.dirty);
+        for held in ghost.borrowers.iter().filter(|held| !held.is_cut_off() && !is_over(held)) {
             let (slot, lease) = (held.slot, held.lease);
             if !held.told {
                 self.look(held);

@@ -46,6 +46,10 @@ pub enum Bug {
     TimersFirst,
     /// Nobody who waits on a silent peer is ever asked about.
     NoPatience,
+    /// The order to look what a lease's session is doing is dropped.
+    NeverLook,
+    /// A session that the server knows to be at work is called dead.
+    SlowIsDead,
     /// The timer of the next dial is never served.
     Oversleep,
     /// A renewal is not told.
@@ -60,7 +64,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::TwoDials,
         Self::ForgetToClose,
         Self::IgnoreNames,
@@ -79,6 +83,8 @@ impl Bug {
         Self::Oversize,
         Self::TimersFirst,
         Self::NoPatience,
+        Self::NeverLook,
+        Self::SlowIsDead,
         Self::Oversleep,
         Self::ForgetRenewal,
         Self::TrustTheRole,
@@ -96,7 +102,7 @@ impl Bug {
             Self::DateByAnswer => Law::S8,
             Self::ForgetDemotion => Law::S9,
             Self::DropTimer => Law::S10,
-            Self::IgnoreStop => Law::S11,
+            Self::IgnoreStop | Self::SlowIsDead => Law::S11,
             Self::GrantOutOfOrder | Self::SecondBorrower => Law::S12,
             Self::StretchDeadline => Law::S13,
             Self::UnobservedCommit => Law::S14,
@@ -104,7 +110,7 @@ impl Bug {
             Self::SkipReset => Law::S17,
             Self::Oversize => Law::S18,
             Self::TimersFirst => Law::S19,
-            Self::NoPatience => Law::L6,
+            Self::NoPatience | Self::NeverLook => Law::L6,
             Self::Oversleep => Law::S15,
             Self::ForgetRenewal => Law::L1,
             Self::TrustTheRole => Law::L3,
@@ -123,7 +129,7 @@ impl Bug {
             Self::ForgetToClose | Self::IgnoreNames | Self::RetryFatal => {}
             Self::DateByAnswer | Self::ForgetDemotion | Self::DropTimer | Self::IgnoreStop => {}
             Self::AnswerOldQuestion | Self::GrantOutOfOrder | Self::SecondBorrower => {}
-            Self::UnobservedCommit | Self::LosePermit | Self::SkipReset => {}
+            Self::UnobservedCommit | Self::LosePermit | Self::SkipReset | Self::NeverLook | Self::SlowIsDead => {}
             Self::NoPatience => driven.patience = None,
             Self::TrustTheRole => driven.validate = Validate::Never,
             Self::TimersFirst | Self::Oversleep | Self::ForgetRenewal => {}
@@ -154,6 +160,7 @@ impl Bug {
             (Self::AnswerOldQuestion, Event::FoundDead { slot, dial, by }) => {
                 Event::FoundDead { slot, dial, by: pool.link(slot).question().unwrap_or(by) }
             }
+            (Self::SlowIsDead, Event::FoundAlive { slot, dial, by }) => Event::FoundDead { slot, dial, by },
             (Self::UnobservedCommit, Event::Worked { slot, lease, work: Work::Statement { .. }, heard_at }) => {
                 Event::Worked { slot, lease, work: Work::Statement { durable: false }, heard_at }
             }
@@ -173,6 +180,9 @@ impl Bug {
     fn carried_out(self, ghost: &Ghost, out: &mut Vec<Command>) {
         if self == Self::ForgetToClose {
             out.retain(|command| !matches!(command, Command::Link { command: link::Command::Close(_), .. }));
+        }
+        if self == Self::NeverLook {
+            out.retain(|command| !matches!(command, Command::Link { command: link::Command::Look(_), .. }));
         }
         let (Some(last), Some(grant)) =
             (ghost.queue.last(), out.iter().rposition(|c| matches!(c, Command::Grant { .. })))

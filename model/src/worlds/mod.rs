@@ -18,7 +18,7 @@
 //! of those who are no borrowers any more are played in every state (S6). Chance is an adversary: it takes every outcome
 //! of every draw. What must happen in the end ([`law::Law::FINALLY`]) says itself what it assumes.
 //!
-//! Not covered: more than two places or endpoints, lifetimes, idle retirement and long-lease reports, askers, real policies
+//! Not covered: more than two places or endpoints, lifetimes, idle retirement and long-lease reports, real policies
 //! (the windows here are a few milliseconds).
 //!
 //! * [`one_link`]: no pause, no other size.
@@ -26,7 +26,8 @@
 //! * [`changing_pool`]: the end after a pause for ever; what must happen in the end is judged in the pools that do not change.
 //! * [`two_endpoints`]: the stop, jitter; L1 with the second endpoint good, the first hostile. A dial of the good one that is
 //!   slow but within the ceiling of the dial deadline is judged by the worlds of [`pacing`](crate::pacing).
-//! * [`silent_peer`]: whoever waits on the dead session does not cancel; how long a real server takes to know that it is dead.
+//! * [`silent_peer`]: whoever waits on the dead session does not cancel; an idle session that asks (a place more); an endpoint
+//!   that refuses the asker, so that its sessions are spared; how long a real server takes to know that it is dead.
 //! * [`jumping_clock`]: answers that had not come before the jump, lost sessions, a clock that runs backwards.
 //! * [`fail_over`]: a session that is lent without being asked, as `validate = "stale"` lends one that was in use within
 //!   `stale_after`: it may be on the old primary until somebody's statement shows it.
@@ -151,11 +152,9 @@ fn around(name: &'static str, policy: Policy, endpoints: u8, bug: Option<Bug>) -
 }
 
 /// One link and its pacer, as a pool of one: late, lost and repeated answers, sessions that die at any moment, a
-/// borrower with a statement in flight who may never come back, suspicion, demotion, a fatal fault and renewals, the end.
+/// borrower with a statement in flight who may never come back, demotion, a fatal fault and renewals, the end.
 pub fn one_link(bug: Option<Bug>) -> Option<World> {
-    let mut policy = reduced(1);
-    policy.patience = Some(ms(1));
-    let mut world = around("one link", policy, 1, bug)?;
+    let mut world = around("one link", reduced(1), 1, bug)?;
     world.faults = &[Fault::Refused, Fault::Overloaded, Fault::Misconfigured];
     world.works = &[Work::AtRest, Work::Statement { durable: true }, Work::Statement { durable: false }];
     world.accepts = true;
@@ -224,17 +223,21 @@ pub fn two_endpoints(bug: Option<Bug>) -> Option<World> {
     Some(world)
 }
 
-/// One place, one session that may die in silence while its borrower waits for an answer, and a server that, asked about
-/// it, says so or nothing.
+/// One place, one session that may die in silence while its borrower waits for an answer, an asker that is dialed to ask
+/// about it, and a server that says that it is dead, or nothing, and refuses no dial: to refuse one is not to be silent.
 pub fn silent_peer(bug: Option<Bug>) -> Option<World> {
-    let mut policy = reduced(1);
+    let mut policy = smallest(smaller(reduced(1)));
+    policy.dial_deadline = ms(1);
+    policy.dial_deadline_max = ms(1);
     policy.patience = Some(ms(2));
-    policy.question_deadline = ms(2);
-    let mut world = around("a silent peer", policy, 1, bug)?;
+    let mut world = around("a silent peer", steady(policy), 1, bug)?;
+    world.words = &EITHER;
+    world.faults = &[Fault::TimedOut];
+    world.acquire = ms(1);
     world.works = &[Work::AtRest, Work::Statement { durable: true }];
     world.returns = &[Work::AtRest];
     world.stop = false;
-    world.silence = Some(ms(2) + ms(2) * 2);
+    world.silence = Some(ms(2) + ms(1) * 2);
     Some(world)
 }
 
@@ -291,11 +294,9 @@ pub fn seeded(bug: Bug) -> Option<World> {
         Bug::IgnoreStop => Some(World { stop: true, ..one }),
         // Who asks a pool that has ended and does not know it would be one more whom it fails.
         Bug::PauseAtStop => Some(World { stop: true, borrowers: 0, finally: &[Law::L5], ..one }),
-        Bug::AnswerOldQuestion | Bug::UnobservedCommit => {
-            Some(World { works: &[Work::AtRest, Work::Statement { durable: true }], ..one })
-        }
+        Bug::UnobservedCommit => Some(World { works: &[Work::AtRest, Work::Statement { durable: true }], ..one }),
         Bug::TimersFirst => jumping_clock(Some(bug)),
-        Bug::NoPatience => silent_peer(Some(bug)),
+        Bug::NoPatience | Bug::NeverLook | Bug::SlowIsDead | Bug::AnswerOldQuestion => silent_peer(Some(bug)),
         Bug::TrustTheRole => fail_over(Some(bug)),
     }
 }

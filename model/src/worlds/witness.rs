@@ -109,6 +109,9 @@ fn ends(world: &World) -> Vec<Claim<World>> {
         }));
     }
     if world.policy.patience.is_some() {
+        all.push(Claim::<World>::reaches("an asker that asks", |_, state| {
+            state.pool.askers().iter().any(|link| matches!(link, Link::Probing { .. }))
+        }));
         all.push(Claim::<World>::reaches("suspected", |_, state| {
             some_link(state, |link| matches!(link, Link::Suspected { again: false, asked: true, .. }))
         }));

@@ -33,8 +33,8 @@ impl<C: Connect> Shared<C> {
         self.feed(worked(slot, lease, look, self.now()));
     }
 
-    /// A timeout of the machine has come. Whoever is about to be given up is looked at once more: what has come by
-    /// now counts, whatever else was late.
+    /// A timeout of the machine has come. Whoever is about to be given up or cut is looked at once more: what has come
+    /// by now counts, whatever else was late, and what is in flight decides what its loss means.
     pub(in crate::adapter) fn elapsed(self: &Arc<Self>) {
         let now = self.now();
         for (slot, lease, watch) in self.doomed(now) {
@@ -46,8 +46,11 @@ impl<C: Connect> Shared<C> {
     fn doomed(&self, now: Time) -> Vec<(u16, LeaseId, Arc<C::Watch>)> {
         let mut core = self.lock();
         let links = (0..).zip(core.machine.links());
-        let due =
-            links.filter(|(_, link)| matches!(link, Link::Suspected { again: true, deadline, .. } if *deadline <= now));
+        let is_due = |link: &Link| {
+            matches!(link, Link::Suspected { again: true, deadline, .. } | Link::Draining { deadline, .. }
+                if *deadline <= now)
+        };
+        let due = links.filter(|(_, link)| is_due(link));
         let due: Vec<_> = due.filter_map(|(slot, link)| Some((slot, link.lease()?.id))).collect();
         due.into_iter().filter_map(|(slot, lease)| Some((slot, lease, core.place(slot)?.watch.clone()?))).collect()
     }

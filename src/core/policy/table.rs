@@ -186,7 +186,8 @@ settings! {
 
     // Silence.
 
-    /// A caller that has waited this long for an answer has its session asked about; at least `grace`.
+    /// A caller that has waited this long without a sign of life has its session asked about, and a lease is looked at
+    /// so often; at least `grace`.
     /// Observed on PostgreSQL 15: a look through another session takes the server 0.1 ms.
     patience: Option<Span> = Some(secs(1)), in ms(1) => days(1);
     /// How long the server must have been waiting for the client before a session is called dead (the driver
