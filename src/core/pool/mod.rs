@@ -219,7 +219,15 @@ impl Pool {
     }
 
     fn elapsed(&mut self, turn: &mut Turn<'_>) {
+        let mut busy = self.tally.busy();
         for slot in self.slots() {
+            if busy == 0 {
+                break;
+            }
+            if self.links.get(usize::from(slot)).is_none_or(|link| link.dial().is_none()) {
+                continue;
+            }
+            busy -= 1;
             // A lease can be overdue in two ways at once: its statement silent, and held too long.
             for _ in 0..2 {
                 if self.link(slot).timeout(turn.policy) > turn.now {
@@ -317,7 +325,9 @@ impl Pool {
 
     /// When [`Event::Elapsed`] is due.
     pub fn timeout(&self, policy: &Checked) -> Time {
-        let links = self.links.iter().map(|link| link.timeout(policy));
+        // Only busy links have one. Once all of those are found, the rest of a large pool need not be read.
+        let busy = self.links.iter().filter(|link| link.dial().is_some()).take(self.tally.busy().into());
+        let links = busy.map(|link| link.timeout(policy));
         let waiters = self.waiters.iter().map(|waiter| waiter.deadline);
         links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at(policy))
     }

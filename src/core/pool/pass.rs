@@ -78,7 +78,7 @@ impl Pool {
             if left == 0 {
                 return;
             }
-            if is(&self.link(slot)) {
+            if self.links.get(usize::from(slot)).is_some_and(&is) {
                 self.pass(turn, slot, event, None);
                 left -= 1;
             }
@@ -86,7 +86,7 @@ impl Pool {
     }
 
     pub(super) fn find(&self, like: &Link) -> Option<u16> {
-        self.slots().find(|slot| self.link(*slot) == *like)
+        self.slots().zip(&self.links).find_map(|(slot, link)| (link == like).then_some(slot))
     }
 }
 
