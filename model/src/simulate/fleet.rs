@@ -90,11 +90,12 @@ impl<'a> Fleet<'a> {
         self.drivers.get_mut(process as usize)
     }
 
-    /// The deadline of this dial; `None` if it is not waited for, or no more.
+    /// Until when this dial is waited for, if nothing more is heard; `None` if it is not, or no more. Its socket is
+    /// closed then.
     pub(super) fn waits_until(&self, process: u32, slot: u16, dial: DialId) -> Option<u64> {
         let link = self.pools.get(process as usize)?.links().get(usize::from(slot))?;
-        let &Link::Dialing { dial: current, deadline, .. } = link else { return None };
-        (current == dial).then(|| nanos(deadline))
+        let &Link::Dialing { dial: current, deadline, connect_by, .. } = link else { return None };
+        (current == dial).then(|| nanos(deadline.min(connect_by)))
     }
 
     /// Reads what the next steps of these processes will read. Nothing waits for what is read here, so the memory
