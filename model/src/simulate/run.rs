@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
             What::Timer => {
                 let Some(driver) = self.fleet.driver(id) else { return };
                 driver.taken(now, true);
-                if driver.is_due(now) {
+                if self.fleet.is_due(id, now) {
                     self.fleet.step(id, now, Event::Elapsed);
                 }
             }
