@@ -306,6 +306,28 @@ impl Postgres {
         self.streams_from(primary)
     }
 
+    /// Has this stopped server follow `primary` by `pg_rewind`: what it has written and `primary` has not is gone, the
+    /// rest of its data stays.
+    pub(crate) fn rejoin(&self, primary: &Self) -> Result<(), Trouble> {
+        // Before its first checkpoint a promoted server's control file tells the old timeline, and pg_rewind sees no
+        // need to rewind.
+        primary.psql("CHECKPOINT")?;
+        let source =
+            format!("host={} port={} user=postgres dbname={DATABASE}", text(primary.socket_dir())?, primary.port());
+        let arguments = ["--target-pgdata=data", "--source-server", &source, "--write-recovery-conf", "--no-sync"];
+        finish("pg_rewind", &arguments, self.home.path(), "")?;
+        self.start_again()?;
+        self.streams_from(primary)
+    }
+
+    /// Has every commit from now on wait until the standby has it, so that what was acknowledged outlives a failover;
+    /// or undoes that.
+    pub(crate) fn synchronous(&self, yes: bool) -> Result<(), Trouble> {
+        let names = if yes { "'*'" } else { "''" };
+        self.psql(&format!("ALTER SYSTEM SET synchronous_standby_names = {names}"))?;
+        self.reload()
+    }
+
     fn copy_of(&self, primary: &Self) -> Result<(), Trouble> {
         let (host, port) = (text(primary.socket_dir())?, primary.port().to_string());
         // Over the socket, so that no line of pg_hba.conf and no fault on TCP stops replication.

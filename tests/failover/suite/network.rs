@@ -1,0 +1,110 @@
+//! A network of this process's own, in which packets vanish as they are told to.
+
+use std::{
+    env, fs,
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+};
+
+use super::Outcome;
+
+const INSIDE: &str = "RELINK_FAILOVER_NETWORK";
+
+/// Whether packets can be made to vanish without touching anybody else's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    Own,
+    /// Why there is none.
+    Shared(String),
+}
+
+/// Starts this program anew in a network of its own; returns in the new one, or when there can be none.
+pub(crate) fn enter() -> Network {
+    if env::var_os(INSIDE).is_some() {
+        return Network::Own;
+    }
+    if let Err(why) = run("unshare", &["--net", "sh", "-c", "ip link set lo up && iptables --wait --list-rules"], "") {
+        return Network::Shared(why.to_string());
+    }
+    let mut again = Command::new("unshare");
+    again.args(["--net", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]);
+    let this = match env::current_exe() {
+        Ok(this) => this,
+        Err(error) => return Network::Shared(error.to_string()),
+    };
+    // Returns only when it fails.
+    let error = again.arg(this).args(env::args_os().skip(1)).env(INSIDE, "own").exec();
+    Network::Shared(error.to_string())
+}
+
+fn run(program: &str, arguments: &[&str], input: &str) -> Outcome<()> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} {}: {}", arguments.join(" "), said.trim_end()).into())
+}
+
+/// While this lives, packets vanish. They vanish on loopback, so in both directions.
+pub(super) struct Dropped {
+    rules: Vec<String>,
+}
+
+impl Dropped {
+    /// Those between this port of a server's and these of its clients.
+    pub(super) fn between(server: u16, clients: &[u16]) -> Outcome<Self> {
+        let both =
+            |client: &u16| [format!("--sport {client} --dport {server}"), format!("--sport {server} --dport {client}")];
+        Self::begin(clients.iter().flat_map(both).collect())
+    }
+
+    /// All to and from this port.
+    pub(super) fn all(server: u16) -> Outcome<Self> {
+        Self::begin(vec![format!("--dport {server}"), format!("--sport {server}")])
+    }
+
+    fn begin(rules: Vec<String>) -> Outcome<Self> {
+        apply("-A", &rules)?;
+        Ok(Self { rules })
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        if let Err(error) = apply("-D", &self.rules) {
+            eprintln!("packets go on vanishing: {error}");
+        }
+    }
+}
+
+/// All rules in one transaction: no session is treated otherwise than another.
+fn apply(verb: &str, rules: &[String]) -> Outcome<()> {
+    let lines: String = rules.iter().map(|rule| format!("{verb} INPUT -p tcp {rule} -j DROP\n")).collect();
+    run("iptables-restore", &["--noflush", "--wait"], &format!("*filter\n{lines}COMMIT\n"))
+}
+
+/// The ports of this machine's processes that are connected, or connecting, to this port of a server's.
+pub(super) fn clients_of(server: u16) -> Outcome<Vec<u16>> {
+    let table = fs::read_to_string("/proc/self/net/tcp")?;
+    let remote = format!(":{server:04X}");
+    let client = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // An inode of 0 is the kernel's alone: its process has closed it.
+        let ours = fields.get(2)?.ends_with(&remote) && *fields.get(9)? != "0";
+        let (_, port) = fields.get(1)?.rsplit_once(':')?;
+        u16::from_str_radix(port, 16).ok().filter(|_| ours)
+    };
+    Ok(table.lines().skip(1).filter_map(client).collect())
+}
