@@ -1,6 +1,6 @@
 //! The table of failovers and silences: every scenario on real servers, several times, each run held against its goal.
 //!
-//! ./tests/run failover                                            # all, about an hour
+//! ./tests/run failover                                            # all, about 40 minutes
 //! cargo run --example failover -- kill freeze --runs 1            # these, once
 //! cargo run --example failover -- --json > failover.json
 //!
@@ -16,7 +16,7 @@ use std::{num::NonZeroU32, process::ExitCode};
 use clap::{Parser, builder::PossibleValuesParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use relink::Policy;
-use suite::{Network, Outcome, Played, Report, SCENARIOS, Scenario};
+use suite::{Entered, Network, Outcome, Played, Report, SCENARIOS, Scenario};
 
 /// What a pool with the default policy makes of failovers and silences of real PostgreSQL servers.
 #[derive(Parser)]
@@ -58,11 +58,13 @@ async fn play(scenario: &Scenario, runs: u32, network: &Network, bar: &ProgressB
 }
 
 fn main() -> Outcome<ExitCode> {
-    // First of all: what is read here is read again by what takes this program's place.
     let cli = Cli::parse();
     let wanted =
         |scenario: &&Scenario| cli.scenarios.is_empty() || cli.scenarios.iter().any(|name| name == scenario.name);
-    let network = suite::enter();
+    let network = match suite::enter()? {
+        Entered::Inside(network) => network,
+        Entered::Over(code) => return Ok(ExitCode::from(code)),
+    };
     let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(wanted).collect();
     let bar = progress(u64::try_from(chosen.len())?.saturating_mul(cli.runs.get().into()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -307,7 +307,7 @@ impl Postgres {
     }
 
     /// Has this stopped server follow `primary` by `pg_rewind`: what it has written and `primary` has not is gone, the
-    /// rest of its data stays.
+    /// rest of its data stays. `primary` must have `full_page_writes`, which the testbed's servers do without.
     pub(crate) fn rejoin(&self, primary: &Self) -> Result<(), Trouble> {
         // Before its first checkpoint a promoted server's control file tells the old timeline, and pg_rewind sees no
         // need to rewind.

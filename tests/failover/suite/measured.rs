@@ -17,8 +17,10 @@ pub(crate) struct Measured {
     pub(crate) caller_s: Option<f64>,
     /// Errors of calls on sessions that were lent before the event was over or the first error was told.
     pub(crate) in_flight: BTreeMap<Fault, usize>,
-    /// All other errors, those of waiting for a session among them.
+    /// All other errors of calls on sessions.
     pub(crate) later: BTreeMap<Fault, usize>,
+    /// Waits that ended without a session, by the class of their cause.
+    pub(crate) refused: BTreeMap<Fault, usize>,
     /// Sessions lent after it was known that the server takes no writes, and that took none.
     pub(crate) read_only: usize,
     /// Rows that were acknowledged and are not there.
@@ -47,6 +49,8 @@ pub(crate) enum Errors {
     InFlight,
     /// Exactly so many, all of calls in flight and all ambiguous.
     Ambiguous(usize),
+    /// None but to who waited for a session for longer than the policy's own deadline.
+    Waits,
     Any,
 }
 
@@ -78,6 +82,7 @@ impl Goal {
             Errors::None => "no errors".into(),
             Errors::InFlight => "errors to calls in flight only".into(),
             Errors::Ambiguous(count) => format!("{count} ambiguous errors and no others"),
+            Errors::Waits => "errors only to who waited for 30 s".into(),
             Errors::Any => "everybody served again".into(),
         });
         words.join(", ")
@@ -107,18 +112,22 @@ pub(crate) fn judge(goal: &Goal, run: &Measured) -> Vec<String> {
     none(run.sockets, "sockets too many");
     none(run.tasks, "tasks left");
     none(run.lost.saturating_sub(goal.lost_max.unwrap_or(usize::MAX)), "sessions lost too many");
-    let (in_flight, later) = (run.in_flight.values().sum::<usize>(), run.later.values().sum::<usize>());
+    let count = |errors: &BTreeMap<Fault, usize>| errors.values().sum::<usize>();
+    let (in_flight, later, refused) = (count(&run.in_flight), count(&run.later), count(&run.refused));
+    let all = in_flight + later + refused;
     match goal.errors {
         Errors::Any => {}
-        Errors::None => none(in_flight + later, "errors"),
+        Errors::None => none(all, "errors"),
+        Errors::Waits => none(in_flight + later, "errors on sessions"),
         Errors::InFlight => {
             none(later, "errors to calls that were not in flight");
+            none(refused, "waits without a session");
             none(in_flight.saturating_sub(SLOTS), "errors more than sessions");
         }
         Errors::Ambiguous(count) => {
             let ambiguous = run.in_flight.get(&Fault::Ambiguous).copied().unwrap_or(0);
-            if (ambiguous, in_flight + later) != (count, count) {
-                missed.push(format!("{ambiguous} ambiguous of {} errors, not {count}", in_flight + later));
+            if (ambiguous, all) != (count, count) {
+                missed.push(format!("{ambiguous} ambiguous of {all} errors, not {count}"));
             }
         }
     }
@@ -175,6 +184,10 @@ mod tests {
         assert_eq!(missed(goal, |run| run.in_flight = lost(16)), [""; 0]);
         assert_eq!(missed(goal, |run| run.in_flight = lost(17)), ["1 errors more than sessions"]);
         assert_eq!(missed(goal, |run| run.later = lost(1)), ["1 errors to calls that were not in flight"]);
+        assert_eq!(missed(goal, |run| run.refused = lost(1)), ["1 waits without a session"]);
+        let goal = Goal::of(Errors::Waits);
+        assert_eq!(missed(goal, |run| run.refused = lost(3)), [""; 0]);
+        assert_eq!(missed(goal, |run| run.in_flight = lost(1)), ["1 errors on sessions"]);
         let goal = Goal::of(Errors::Ambiguous(2));
         assert_eq!(missed(goal, |run| run.in_flight = ambiguous(2)), [""; 0]);
         assert_eq!(missed(goal, |run| run.in_flight = ambiguous(1)), ["1 ambiguous of 1 errors, not 2"]);

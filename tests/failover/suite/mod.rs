@@ -20,7 +20,7 @@ pub(crate) use bouncer::Turn;
 pub(crate) use commit::Point;
 use measured::{Errors, Goal};
 pub(crate) use measured::{Measured, judge};
-pub(crate) use network::{Network, enter};
+pub(crate) use network::{Entered, Network, enter};
 pub(crate) use report::{Played, Report};
 pub(crate) use silence::Way;
 pub(crate) use takeover::Harm;
@@ -171,7 +171,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "suspend",
         about: "the client stopped (SIGSTOP) for 30 s; times from its wake-up",
-        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::None) },
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::Waits) },
         play: Play::Suspend(seconds(30)),
     },
     Scenario {

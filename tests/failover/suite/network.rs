@@ -3,7 +3,6 @@
 use std::{
     env, fs,
     io::Write as _,
-    os::unix::process::CommandExt as _,
     process::{Command, Stdio},
 };
 
@@ -19,23 +18,34 @@ pub(crate) enum Network {
     Shared(String),
 }
 
-/// Starts this program anew in a network of its own; returns in the new one, or when there can be none.
-pub(crate) fn enter() -> Network {
-    if env::var_os(INSIDE).is_some() {
-        return Network::Own;
+/// Where this process is.
+pub(crate) enum Entered {
+    Inside(Network),
+    /// Outside; the program ran inside and ended with this code.
+    Over(u8),
+}
+
+/// Runs this program again as a child, in a network of its own where there can be one.
+///
+/// A child in any case: it is stopped by a scenario, and a shell that saw its own child stopped would not wait.
+pub(crate) fn enter() -> Outcome<Entered> {
+    if let Some(why) = env::var_os(INSIDE) {
+        let why = why.to_string_lossy().into_owned();
+        return Ok(Entered::Inside(if why.is_empty() { Network::Own } else { Network::Shared(why) }));
     }
-    if let Err(why) = run("unshare", &["--net", "sh", "-c", "ip link set lo up && iptables --wait --list-rules"], "") {
-        return Network::Shared(why.to_string());
+    let why = run("unshare", &["--net", "sh", "-c", "ip link set lo up && iptables --wait --list-rules"], "")
+        .err()
+        .map(|why| why.to_string().replace('\n', " "));
+    let mut again = Command::new(if why.is_none() { "unshare" } else { "sh" });
+    if why.is_none() {
+        again.args(["--net", "sh", "-c", "ip link set lo up && exec setpriv --pdeathsig TERM \"$0\" \"$@\""]);
+    } else {
+        again.args(["-c", "exec \"$0\" \"$@\""]);
     }
-    let mut again = Command::new("unshare");
-    again.args(["--net", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]);
-    let this = match env::current_exe() {
-        Ok(this) => this,
-        Err(error) => return Network::Shared(error.to_string()),
-    };
-    // Returns only when it fails.
-    let error = again.arg(this).args(env::args_os().skip(1)).env(INSIDE, "own").exec();
-    Network::Shared(error.to_string())
+    let status =
+        again.arg(env::current_exe()?).args(env::args_os().skip(1)).env(INSIDE, why.unwrap_or_default()).status()?;
+    // 128 and more is what a shell makes of a signal.
+    Ok(Entered::Over(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(128)))
 }
 
 fn run(program: &str, arguments: &[&str], input: &str) -> Outcome<()> {

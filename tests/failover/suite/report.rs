@@ -78,7 +78,7 @@ impl fmt::Display for Played {
         }
         writeln!(
             f,
-            "  {:>3} {:>7} {:>7} {:>5} {:>8} {:>4} {:>5} {:>7} {:>6} {:>9} {:>7} {:>5}  {:<20} {:<20} verdict",
+            "  {:>3} {:>7} {:>7} {:>5} {:>8} {:>4} {:>5} {:>7} {:>6} {:>9} {:>7} {:>5}  {:<16} {:<14} {:<14} verdict",
             "run",
             "first s",
             "all s",
@@ -92,18 +92,20 @@ impl fmt::Display for Played {
             "sockets",
             "tasks",
             "errors in flight",
-            "later"
+            "later",
+            "no session"
         )?;
         for (number, Run { measured, missed }) in (1..).zip(&self.runs) {
             let Measured { never, lost, acked, missing, ghosts, read_only, sockets, tasks, .. } = measured;
             writeln!(
                 f,
-                "  {number:>3} {:>7} {:>7} {never:>5} {:>8} {lost:>4} {acked:>5} {missing:>7} {ghosts:>6} {read_only:>9} {sockets:>7} {tasks:>5}  {:<20} {:<20} {}",
+                "  {number:>3} {:>7} {:>7} {never:>5} {:>8} {lost:>4} {acked:>5} {missing:>7} {ghosts:>6} {read_only:>9} {sockets:>7} {tasks:>5}  {:<16} {:<14} {:<14} {}",
                 seconds(measured.first_s),
                 seconds(measured.all_s),
                 seconds(measured.caller_s),
                 errors(&measured.in_flight),
                 errors(&measured.later),
+                errors(&measured.refused),
                 if missed.is_empty() { "held".into() } else { format!("MISSED: {}", missed.join("; ")) }
             )?;
         }
@@ -144,6 +146,11 @@ impl fmt::Display for Report {
         writeln!(f, "{slots} slots, {workers} workers that write, the default policy, no deadlines of the callers'")?;
         writeln!(f, "first, all: from the event to the first acknowledged write, and until each worker had one")?;
         writeln!(f, "caller: how long the one caller waited whom the scenario is about")?;
+        writeln!(
+            f,
+            "in flight: errors on sessions lent before the event was over or the first error was told; later: on others"
+        )?;
+        writeln!(f, "no session: waits that ended without one, by the class of the cause")?;
         writeln!(f, "missing: acknowledged rows that are not there; ghosts: rows there that were told undone")?;
         writeln!(f, "read-only: sessions lent that were known to take no writes; sockets, tasks: left over")?;
         scenarios.iter().try_for_each(|played| write!(f, "{played}"))?;

@@ -38,9 +38,10 @@ pub(super) fn url_of(ports: &[u16]) -> String {
     format!("postgresql://app@{}/{DATABASE}?target_session_attrs=read-write", hosts.join(","))
 }
 
-/// A server with room for the sessions of several pools, and the table that is written to.
+/// A server with room for the sessions of several pools, that one which has left can rejoin, and the table that is
+/// written to.
 pub(super) fn primary() -> Outcome<Postgres> {
-    let server = Postgres::builder().setting("max_connections", "60").start()?;
+    let server = Postgres::builder().setting("max_connections", "60").setting("full_page_writes", "on").start()?;
     // The key tells a row that was written twice.
     server.psql("CREATE TABLE written (worker int, number bigint, PRIMARY KEY (worker, number))")?;
     server.psql("ALTER TABLE written OWNER TO app")?;
@@ -183,9 +184,13 @@ fn sort_errors(run: &mut Measured, log: &Log, settled: Instant) {
     let in_flight = |failed: &Failed| failed.lent.is_some_and(|lent| lent <= known);
     let mut words = BTreeMap::<(bool, Fault), &str>::new();
     for failed in &log.failed {
-        let kind = if in_flight(failed) { &mut run.in_flight } else { &mut run.later };
+        let kind = match failed.row {
+            None => &mut run.refused,
+            Some(_) if in_flight(failed) => &mut run.in_flight,
+            Some(_) => &mut run.later,
+        };
         *kind.entry(failed.fault).or_default() += 1;
-        words.entry((in_flight(failed), failed.fault)).or_insert(&failed.text);
+        words.entry((failed.row.is_some(), failed.fault)).or_insert(&failed.text);
     }
     run.read_only = log.failed.iter().filter(|failed| failed.read_only && !in_flight(failed)).count();
     run.words = words.into_values().map(str::to_owned).collect();
