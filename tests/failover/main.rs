@@ -1,5 +1,5 @@
 //! A sample of the table of failovers (`./tests/run failover`): one run each of scenarios that need no network of their
-//! own and that take seconds.
+//! own and that take seconds. Held against the table's goals, but that a machine which is busy with other tests may be late.
 #![cfg(feature = "postgres")]
 
 mod suite;
@@ -11,11 +11,15 @@ use std::time::Duration;
 use relink::{Policy, Span};
 use suite::{Outcome, Play, SCENARIOS, Scenario, judge};
 
+/// By how much times may be longer on such a machine.
+const SLACK_S: f64 = 3.0;
+
 async fn holds(name: &str, play: impl FnOnce(Play) -> Play) -> Outcome<()> {
     let listed = SCENARIOS.iter().find(|scenario| scenario.name == name).ok_or("no such scenario")?;
-    let scenario = Scenario { name: listed.name, about: listed.about, goal: listed.goal, play: play(listed.play) };
-    let run = scenario.run().await?;
-    let missed = judge(&scenario.goal, &run);
+    let mut goal = listed.goal;
+    goal.all_s = goal.all_s.map(|most| most + SLACK_S);
+    let run = Scenario { name: listed.name, about: listed.about, goal, play: play(listed.play) }.run().await?;
+    let missed = judge(&goal, &run);
     if missed.is_empty() { Ok(()) } else { Err(format!("{name}: {}: {run:?}", missed.join("; ")).into()) }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    process::Child,
+    process::{Child, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -206,7 +206,8 @@ impl Postgres {
             // locale(7): where glibc looks instead of the system's own archive.
             postgres.env("LOCPATH", locales);
         }
-        let mut process = Reaped(postgres.stderr(log).spawn()?);
+        // A backend that waited for a standby when its postmaster was killed prints a prompt to standard output.
+        let mut process = Reaped(postgres.stdout(Stdio::null()).stderr(log).spawn()?);
         let (lock, pid) = (self.data().join("postmaster.pid"), process.0.id().to_string());
         wait_until("PostgreSQL takes connections", LIMIT, || {
             if let Some(status) = process.0.try_wait()? {

@@ -2,7 +2,7 @@
 //!
 //! Each scenario says what must hold. A run of it starts its own servers, shows what happened in numbers and holds them
 //! against that; what was missed is said in words and never left out.
-#![allow(dead_code, reason = "the sample plays some of the scenarios, the table all of them")]
+#![allow(dead_code, unused_imports, reason = "the sample plays some of the scenarios, the table all of them")]
 
 mod bouncer;
 mod commit;
