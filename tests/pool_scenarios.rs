@@ -9,11 +9,13 @@
     reason = "a test says what it expects by failing, and drives the machines with small numbers"
 )]
 
+mod pool_bench;
+
+use pool_bench::Bench;
 use relink::{
-    DialId, LeaseId, OnDown, Policy, Refusal, Span, Time, Work,
+    LeaseId, OnDown, Refusal, Span, Time, Work,
     link::{self, Link},
-    policy::Checked,
-    pool::{Command, Event, Pool},
+    pool::{Command, Event},
 };
 
 #[test]
@@ -247,64 +249,4 @@ fn a_session_past_its_lifetime_is_retired_even_if_min_idle_needs_one() {
     bench.pass(600_000);
     bench.step(Event::Elapsed);
     assert_eq!(bench.pool.tally().closing, 1);
-}
-
-/// A pool, its clock, and its last commands.
-struct Bench {
-    pool: Pool,
-    policy: Checked,
-    now: Time,
-}
-
-impl Bench {
-    fn new(endpoints: u8, change: impl FnOnce(&mut Policy)) -> Self {
-        let mut policy = Policy::default();
-        change(&mut policy);
-        let policy = policy.check().unwrap_or_else(|_| panic!("a policy that may be had"));
-        Self { pool: Pool::new(&policy, endpoints), policy, now: Time::from_millis(1_000) }
-    }
-
-    fn step(&mut self, event: Event) -> Vec<Command> {
-        let mut out = Vec::new();
-        self.pool.step(&self.policy, self.now, event, 0, &mut out);
-        out
-    }
-
-    fn pass(&mut self, ms: u64) {
-        self.now = self.now + Span::from_millis(ms);
-    }
-
-    fn ask(&mut self, lease: u64) -> Vec<Command> {
-        let deadline = self.now + Span::from_secs(3_600);
-        self.step(Event::Asked { lease: LeaseId(lease), deadline })
-    }
-
-    /// Opens the session of the next dial; `place` counts them.
-    fn open(&mut self, place: usize) {
-        let mut tries = 0;
-        while self.dialing().is_empty() {
-            // Nobody is asking: ask, and do so no more.
-            self.ask(1_000_000 + place as u64);
-            self.step(Event::Elapsed);
-            tries += 1;
-            assert!(tries < 10, "no dial starts");
-        }
-        let (slot, dial) = self.dialing().remove(0);
-        self.step(Event::GaveUp { lease: LeaseId(1_000_000 + place as u64) });
-        self.step(Event::Dialed { slot, dial });
-        self.step(Event::Elapsed);
-    }
-
-    fn dialing(&self) -> Vec<(u16, DialId)> {
-        let dials = (0..).zip(self.pool.links());
-        dials
-            .filter(|(_, link)| matches!(link, Link::Dialing { .. }))
-            .map(|(slot, link)| (slot, link.dial().unwrap()))
-            .collect()
-    }
-
-    fn slot_of(&self, lease: u64) -> u16 {
-        let holds = |link: &Link| link.lease().is_some_and(|held: link::Lease| held.id == LeaseId(lease));
-        (0..).zip(self.pool.links()).find(|(_, link)| holds(link)).map(|(slot, _)| slot).expect("a borrower")
-    }
 }
