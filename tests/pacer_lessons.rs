@@ -97,6 +97,7 @@ fn an_outage_settles_with_its_first_session_and_anew_after_a_failure() {
     let first = desk.dial(0, 0);
     desk.ok(first);
     assert_eq!((desk.pacer.outage_since(), desk.settles()), (None, None), "there is no outage");
+    assert_eq!((desk.pacer.phase(0), desk.pacer.phase(1)), (Phase::Up, Phase::Up));
     desk.tell(0, Event::Lost { endpoint: 0, unstable: false });
     assert_eq!((desk.pacer.outage_since(), desk.settles()), (Some(Time::ZERO), None));
     let dial = desk.dial(1_000, 0);

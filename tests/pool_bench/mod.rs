@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use relink::{
-    DialId, LeaseId, Policy, Span, Time,
+    DialId, Fault, LeaseId, Policy, Span, Time, Work,
     link::{self, Link},
     policy::Checked,
     pool::{Command, Event, Pool},
@@ -56,6 +56,30 @@ impl Bench {
         self.step(Event::GaveUp { lease: LeaseId(1_000_000 + place as u64) });
         self.step(Event::Dialed { slot, dial });
         self.step(Event::Elapsed);
+    }
+
+    /// A first dial fails, and the next is in flight.
+    pub(crate) fn fail_once(&mut self, fault: Fault) {
+        self.ask(1);
+        let (slot, dial) = self.dialing().remove(0);
+        self.step(Event::DialFailed { slot, dial, fault });
+        self.pass(60_000);
+        self.step(Event::Elapsed);
+    }
+
+    /// Opens so many sessions, lends them, and has them all returned; gives the place of the one returned last.
+    pub(crate) fn open_and_return(&mut self, sessions: u64) -> u16 {
+        for lease in 1..=sessions {
+            self.ask(lease);
+        }
+        for place in 0..sessions {
+            self.open(place as usize);
+        }
+        let slots: Vec<u16> = (1..=sessions).map(|lease| self.slot_of(lease)).collect();
+        for (slot, lease) in slots.iter().zip(1..) {
+            self.step(Event::Returned { slot: *slot, lease: LeaseId(lease), work: Work::AtRest });
+        }
+        *slots.last().unwrap()
     }
 
     pub(crate) fn dialing(&self) -> Vec<(u16, DialId)> {
