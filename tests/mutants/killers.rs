@@ -4,6 +4,8 @@
 mod frame_laws;
 #[path = "../laws.rs"]
 mod laws;
+#[path = "../link_rules.rs"]
+mod link_rules;
 #[path = "../pacer_lessons.rs"]
 mod pacer_lessons;
 #[path = "../pacer_scenarios.rs"]
