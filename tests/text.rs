@@ -1,6 +1,4 @@
 //! How lengths of time and misspelt words are written and read.
-#![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
-
 use std::time::Duration;
 
 use relink::{Fault, Span, Time, UnknownWord, nearest};
