@@ -272,6 +272,17 @@ fn who_fails_fast_is_refused_only_when_there_is_no_session_at_all() {
 }
 
 #[test]
+fn who_fails_fast_waits_out_a_pause_beside_a_session() {
+    let mut bench = Bench::new(1, |policy| policy.on_down = OnDown::FailFast);
+    bench.fail_once(Fault::Refused);
+    let (slot, dial) = bench.dialing().remove(0);
+    bench.step(Event::Dialed { slot, dial });
+    bench.step(Event::Paused);
+    assert!(bench.pool.pacer().outage_since().is_some());
+    assert_eq!((bench.ask(2), bench.pool.waiters()), (Vec::new(), 1));
+}
+
+#[test]
 fn where_one_endpoint_is_held_the_other_is_still_waited_for() {
     let mut bench = Bench::new(2, |_| {});
     bench.ask(1);
