@@ -141,6 +141,7 @@ fn a_free_session_is_lent_asked_or_closed() {
     let by = DUE + Span::from_secs(2);
     let probing = Link::Probing { session: SESSION, deadline: by, topology: 2 };
     assert_eq!(at(DUE, online, Event::Doubted { topology: 2 }), (probing, Some(Command::Probe { dial: DIAL, by })));
+    assert_eq!(at(DUE, online, Event::Engaged { topology: 2 }), (probing, Some(Command::Inquire { dial: DIAL, by })));
     let stop = Event::Stopped { deadline: LATER };
     for event in [Event::Lost { dial: DIAL }, Event::Unwanted, Event::Retired, stop] {
         assert_eq!(at(DUE, online, event), closed(), "{event:?}");
@@ -153,7 +154,7 @@ fn a_lease_works_returns_or_drains() {
     let leased = |lease| Link::Leased { session: SESSION, lease };
     let link = leased(RESTING);
     closes_what_comes_late(link);
-    let worked = Event::Worked { lease: LEASE, work: STATEMENT };
+    let worked = Event::Worked { lease: LEASE, work: STATEMENT, heard_at: DUE };
     assert_eq!(at(DUE, link, worked), (leased(Lease { work: STATEMENT, heard_at: DUE, ..RESTING }), None));
     let returned = |work| Event::Returned { lease: LEASE, work };
     let online = Link::Online { session: SESSION, since: BEFORE, proved: false };
@@ -172,29 +173,64 @@ fn a_lease_works_returns_or_drains() {
 }
 
 #[test]
-fn a_long_lease_is_reported_once_and_a_silent_statement_is_asked_about_twice() {
+fn a_lease_is_looked_at_and_one_held_for_long_reported_once() {
     let leased = |lease| Link::Leased { session: LASTING, lease };
-    let long = Lease { warn_at: DUE, ..RESTING };
-    falls_due(leased(long), (leased(RESTING), Some(Command::Warn(LEASE))));
-    assert_eq!(leased(RESTING).timeout(&policy()), Time::NEVER);
-    let suspected = |deadline, again| Link::Suspected { session: LASTING, lease: BUSY, deadline, again };
-    let by = DUE + Span::from_secs(2);
-    let ask = Some(Command::Ask { dial: DIAL, by });
-    falls_due(leased(BUSY), (suspected(by, false), ask));
-    falls_due(suspected(DUE, false), (suspected(by, true), ask));
-    falls_due(suspected(DUE, true), aborted());
-    assert_eq!([false, true].map(|again| suspected(DUE, again).silence()), [None, Some(Fault::TimedOut)]);
+    let look = Some(Command::Look(LEASE));
+    let seen = Lease { heard_at: DUE, ..RESTING };
+    falls_due(leased(Lease { warn_at: DUE, ..seen }), (leased(seen), Some(Command::Warn(LEASE))));
+    falls_due(leased(BUSY), (leased(Lease { heard_at: DUE, ..BUSY }), look));
+    let both = Lease { warn_at: DUE, ..BUSY };
+    falls_due(leased(both), (leased(Lease { heard_at: DUE, ..both }), look));
+}
+
+#[test]
+fn a_statement_is_suspected_when_it_was_silent_for_the_patience() {
+    let leased = |lease| Link::Leased { session: LASTING, lease };
+    let seen = |now, heard_at| at(now, leased(RESTING), Event::Worked { lease: LEASE, work: STATEMENT, heard_at });
+    assert_eq!(seen(BEFORE, BUSY.heard_at), (leased(BUSY), None));
+    let deadline = DUE + Span::from_secs(2);
+    let suspected = Link::Suspected { session: LASTING, lease: BUSY, deadline, again: false, asked: false };
+    assert_eq!(seen(DUE, BUSY.heard_at), (suspected, None));
+    assert_eq!(seen(BEFORE, LATER), (leased(Lease { heard_at: BEFORE, ..BUSY }), None), "what is to come is now");
+    for work in [Work::AtRest, Work::InTransaction] {
+        let rests = Event::Worked { lease: LEASE, work, heard_at: Time::ZERO };
+        assert_eq!(at(DUE, leased(BUSY), rests), (leased(Lease { work, heard_at: DUE, ..BUSY }), None), "{work:?}");
+    }
+}
+
+#[test]
+fn a_suspected_session_is_asked_about_twice() {
+    let leased = |lease| Link::Leased { session: LASTING, lease };
+    let suspected = |deadline, again, asked| Link::Suspected { session: LASTING, lease: BUSY, deadline, again, asked };
     let alive = Lease { heard_at: BEFORE, ..BUSY };
-    for link in [suspected(DUE, false), suspected(DUE, true)] {
-        closes_what_comes_late(link);
-        let found = |event| at(BEFORE, link, event);
-        assert_eq!(found(Event::FoundAlive { dial: DIAL, by: DUE }), (leased(alive), None));
-        let (ended, command) = found(Event::FoundDead { dial: DIAL, by: DUE });
+    for asked in [false, true] {
+        falls_due(suspected(DUE, false, asked), (suspected(DUE + Span::from_secs(2), true, false), None));
+        falls_due(suspected(DUE, true, asked), aborted());
+    }
+    for again in [false, true] {
+        let ask = Some(Command::Ask { dial: DIAL, by: DUE });
+        let (open, put) = (suspected(DUE, again, false), suspected(DUE, again, true));
+        assert_eq!(at(BEFORE, open, Event::Questioned), (put, ask));
+        assert_eq!(at(BEFORE, put, Event::Questioned), (put, None), "once");
+        assert_eq!((open.question(), put.question()), (None, Some(DUE)));
+        assert_eq!(put.silence(), again.then_some(Fault::TimedOut));
+        closes_what_comes_late(put);
+        let [found_alive, found_dead] =
+            [Event::FoundAlive { dial: DIAL, by: DUE }, Event::FoundDead { dial: DIAL, by: DUE }];
+        for answer in [found_alive, found_dead] {
+            assert_eq!(at(BEFORE, open, answer), (open, None), "nothing was asked");
+        }
+        assert_eq!(at(BEFORE, put, found_alive), (leased(alive), None));
+        assert_eq!(at(BEFORE, open, Event::Spared), (leased(alive), None));
+        let (ended, command) = at(BEFORE, put, found_dead);
         assert!(matches!(ended, Link::Closing { opened: true, .. }), "{ended:?}");
         assert_eq!(command, Some(Command::Abort(DIAL)));
-        let rest = Event::Worked { lease: LEASE, work: Work::AtRest };
-        assert_eq!(found(rest), (leased(Lease { work: Work::AtRest, ..alive }), None));
+        let silent = Event::Worked { lease: LEASE, work: STATEMENT, heard_at: BUSY.heard_at };
+        assert_eq!(at(DUE, put, silent), (put, None), "still silent");
+        let heard = Event::Worked { lease: LEASE, work: STATEMENT, heard_at: BEFORE };
+        assert_eq!(at(BEFORE, put, heard), (leased(alive), None));
     }
+    assert_eq!(at(BEFORE, leased(BUSY), Event::Spared), (leased(BUSY), None), "nothing was suspected");
 }
 
 #[test]
@@ -203,7 +239,7 @@ fn a_drain_ends_with_its_lease_or_at_its_deadline() {
     let link = draining(BUSY, DUE);
     falls_due(link, aborted());
     closes_what_comes_late(link);
-    let worked = Event::Worked { lease: LEASE, work: Work::InTransaction };
+    let worked = Event::Worked { lease: LEASE, work: Work::InTransaction, heard_at: LATER };
     let heard = Lease { work: Work::InTransaction, heard_at: BEFORE, ..BUSY };
     assert_eq!(at(BEFORE, link, worked), (draining(heard, DUE), None));
     assert_eq!(at(DUE, link, Event::Returned { lease: LEASE, work: Work::InTransaction }), closed());

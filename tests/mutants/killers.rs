@@ -16,5 +16,7 @@ mod pool_laws;
 mod pool_rules;
 #[path = "../pool_scenarios.rs"]
 mod pool_scenarios;
+#[path = "../question_scenarios.rs"]
+mod question_scenarios;
 #[path = "../text.rs"]
 mod text;
