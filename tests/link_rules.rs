@@ -212,6 +212,9 @@ fn a_suspected_session_is_asked_about_twice() {
         let (open, put) = (suspected(DUE, again, false), suspected(DUE, again, true));
         assert_eq!(at(BEFORE, open, Event::Questioned), (put, ask));
         assert_eq!(at(BEFORE, put, Event::Questioned), (put, None), "once");
+        let (late, by) = (suspected(BEFORE, again, false), DUE + Span::from_secs(2));
+        let anew = (suspected(by, again, true), Some(Command::Ask { dial: DIAL, by }));
+        assert_eq!(at(DUE, late, Event::Questioned), anew, "a clock that has jumped takes no time from it");
         assert_eq!((open.question(), put.question()), (None, Some(DUE)));
         assert_eq!(put.silence(), again.then_some(Fault::TimedOut));
         closes_what_comes_late(put);
