@@ -49,6 +49,23 @@ fn only_silence_after_a_greeting_doubles_the_deadline_of_the_next_dial() {
 }
 
 #[test]
+fn the_deadline_is_as_before_once_an_outage_is_forgotten_unless_its_last_answer_was_a_fault() {
+    for (fault, deadline) in [(None, 5_000), (Some(Fault::Refused), 10_000)] {
+        let mut desk = Desk::new(1, |policy| policy.max_dials = 2);
+        let dial = desk.dial(0, 0);
+        desk.fail(dial, Fault::TimedOut);
+        let dial = desk.dial(1_000, 0);
+        desk.ok(dial);
+        if let Some(fault) = fault {
+            let dial = desk.dial(2_000, 0);
+            desk.fail(dial, fault);
+        }
+        let (_, ends) = desk.asked(100_000, 0).unwrap();
+        assert_eq!(((ends - desk.now).as_millis(), desk.pacer.outage_since()), (deadline, None), "{fault:?}");
+    }
+}
+
+#[test]
 fn a_server_never_seen_is_waited_for_longer_and_one_that_was_seen_is_overloaded() {
     let mut desk = Desk::new(1, |_| {});
     let dial = desk.dial(0, 0);
@@ -97,6 +114,7 @@ fn an_outage_settles_with_its_first_session_and_anew_after_a_failure() {
     let first = desk.dial(0, 0);
     desk.ok(first);
     assert_eq!((desk.pacer.outage_since(), desk.settles()), (None, None), "there is no outage");
+    assert_eq!((desk.pacer.phase(0), desk.pacer.phase(1)), (Phase::Up, Phase::Up));
     desk.tell(0, Event::Lost { endpoint: 0, unstable: false });
     assert_eq!((desk.pacer.outage_since(), desk.settles()), (Some(Time::ZERO), None));
     let dial = desk.dial(1_000, 0);

@@ -99,6 +99,31 @@ async fn a_promoted_standby_takes_writes_and_the_old_primary_follows_it() -> Out
     Ok(())
 }
 
+#[test]
+fn an_old_primary_rejoins_without_what_only_it_has_written() -> Outcome {
+    let old = Postgres::builder().setting("full_page_writes", "on").start()?;
+    old.psql("CREATE TABLE t (a int)")?;
+    let new = old.standby()?;
+    new.promote()?;
+    old.psql("INSERT INTO t VALUES (1)")?;
+    new.psql("INSERT INTO t VALUES (2)")?;
+    old.stop(Stop::Fast)?;
+    old.rejoin(&new)?;
+    assert_eq!(old.psql("SELECT pg_is_in_recovery(), a FROM t")?, "t|2");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bouncer_is_pointed_to_another_server_under_its_clients() -> Outcome {
+    let (one, other) = (Postgres::start()?, Postgres::start()?);
+    let bouncer = PgBouncer::start(&one, PoolMode::Transaction)?;
+    let client = connect(&bouncer.url("app")).await?;
+    assert_eq!(value(&client, "inet_server_port()").await?, one.port().to_string());
+    bouncer.point_to(&other)?;
+    assert_eq!(value(&client, "inet_server_port()").await?, other.port().to_string());
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_frozen_server_is_silent_and_a_thawed_one_answers() -> Outcome {
     let server = Postgres::start()?;

@@ -321,7 +321,8 @@ impl Real {
 
     /// Whether anybody could do it: not what the executor does by itself, and no borrower gives back twice.
     fn can(&self, action: &Action) -> bool {
-        let Action::Tell(event, _) = *action else { return true };
+        // What a borrower does is seen when its lease is looked at, which is left out here.
+        let Action::Tell(event, _) = *action else { return !matches!(action, Action::Work(..)) };
         match event {
             Event::Worked { .. } | Event::FoundAlive { .. } | Event::FoundDead { .. } => false,
             Event::Gone { .. } | Event::Elapsed => false,

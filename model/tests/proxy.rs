@@ -45,6 +45,7 @@ on_both_runtimes! {
     flapping_lets_exactly_so_many_bytes_through
     flapping_closes_after_a_time
     freezing_stops_what_is_established_and_thawing_delivers_it
+    a_stranded_connection_stops_alone_and_its_bytes_arrive_when_it_is_released
     latency_is_added_in_each_direction
     a_cut_resets_and_closing_all_closes
     an_absent_server_resets_the_client
@@ -281,6 +282,34 @@ async fn freezing_stops_what_is_established_and_thawing_delivers_it() {
     assert_eq!(&late, b"ping");
     let mut greeting = vec![0; HANDSHAKE.len()];
     within(new.read_exact(&mut greeting)).await.unwrap();
+    assert_eq!(greeting, HANDSHAKE);
+}
+
+async fn a_stranded_connection_stops_alone_and_its_bytes_arrive_when_it_is_released() {
+    let (_echo, proxy) = start().await;
+    let (mut stranded, mut other) = (shake(&proxy).await, shake(&proxy).await);
+    let port = stranded.local_addr().unwrap().port();
+    proxy.strand(&[port]);
+    stranded.write_all(b"ping").await.unwrap();
+    assert!(is_silent(&mut stranded).await);
+    echoes(&mut other).await;
+    echoes(&mut shake(&proxy).await).await;
+    proxy.release();
+    let mut late = [0; 4];
+    within(stranded.read_exact(&mut late)).await.unwrap();
+    assert_eq!(&late, b"ping");
+    // An order to end comes through, and the port's next connection is another one.
+    proxy.strand(&[port]);
+    proxy.cut();
+    assert_eq!(reads_to_end(&mut stranded).await, Err(ErrorKind::ConnectionReset));
+    drop(stranded);
+    until_open_is(&proxy, 0).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    let mut next = within(socket.connect(proxy.addr())).await.unwrap();
+    let mut greeting = vec![0; HANDSHAKE.len()];
+    within(next.read_exact(&mut greeting)).await.unwrap();
     assert_eq!(greeting, HANDSHAKE);
 }
 

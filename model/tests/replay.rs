@@ -88,15 +88,13 @@ fn a_falsified_pool_leaves_a_record_as_the_adapters_own() {
     let text = fs::read_to_string(folder.join("L6-a-silent-peer.json")).unwrap();
     let (code, out, err) = replay_text("pool", &text, &[]);
     assert_eq!(code, 0, "{err}");
-    assert!(
-        out.contains("work: Statement { durable: true }") && out.contains("the machine does exactly this"),
-        "{out}"
-    );
+    // Nobody looks what the borrower is doing.
+    assert!(out.contains("→ Grant") && out.contains("the machine does exactly this"), "{out}");
     let run: Run = serde_json::from_str(&text).unwrap();
     let Machine::Pool(record) = run.record else { panic!("{text}") };
     let (code, out, _) = replay("pool-alone", &record, &[]);
     assert_eq!(code, 0);
-    assert!(out.contains("replays: 4 steps"), "{out}");
+    assert!(out.contains("replays: 3 steps"), "{out}");
 }
 
 /// The folder of a report on a policy that breaks this property.

@@ -105,7 +105,8 @@ impl Link {
             Self::Suspected { session, lease, deadline, again, asked } => Self::Suspected {
                 session: frame.session(session),
                 lease: seen(lease),
-                deadline: frame.due(deadline),
+                // That the time of a question is over counts as long as it is not put.
+                deadline: frame.since(deadline, if asked { Span::ZERO } else { Span::from_millis(1) }),
                 again,
                 asked,
             },

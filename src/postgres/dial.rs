@@ -55,7 +55,8 @@ pub(crate) async fn dial(
     }
     // Behind a proxy the process may be anybody's a moment later.
     let identity = if direct {
-        beside(&mut life, async { Ok(silence::identify(&client).await) }, &postgres.rules).await?
+        let identified = silence::identify(&client, postgres.config.transport);
+        beside(&mut life, async { Ok(identified.await) }, &postgres.rules).await?
     } else {
         None
     };

@@ -11,7 +11,7 @@ use std::{
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 
-use super::{Postgres, evidence, life::Seen, role, session::Session};
+use super::{Postgres, config::Transport, evidence, life::Seen, role, session::Session};
 use crate::{
     Fault, Phase, Role, Work,
     adapter::{Failure, Found, Limits, Look},
@@ -37,11 +37,39 @@ pub(crate) struct Identity {
     server: i64,
 }
 
-/// Asks who a session is. `None` where the server does not say: it is never asked about that session.
-pub(crate) async fn identify(client: &Client) -> Option<Identity> {
-    let answer = client.simple_query(IDENTITY).await.ok()?;
+/// How often a server at work on a statement looks whether its client is still there, where the system lets it
+/// (PostgreSQL 14, Linux): without that it goes on to the statement's end, and holds its locks.
+const CHECK_INTERVAL_MS: u128 = 2_000;
+
+/// Asks who a session is, and tells the server to notice a client that is gone as soon as the client notices it, all in
+/// one round trip. `None` where the server does not say: it is never asked about that session.
+pub(crate) async fn identify(client: &Client, transport: Transport) -> Option<Identity> {
+    let keepalive = [
+        ("tcp_keepalives_idle", u128::from(transport.keepalive_idle.as_secs())),
+        ("tcp_keepalives_interval", u128::from(transport.keepalive_interval.as_secs())),
+        ("tcp_keepalives_count", u128::from(transport.keepalive_count)),
+        ("tcp_user_timeout", transport.tcp_user_timeout.as_millis()),
+    ];
+    let (keepalive, check) = (set(&keepalive), set(&[("client_connection_check_interval", CHECK_INTERVAL_MS)]));
+    let (_, _, answer) = tokio::join!(
+        // A server that refuses a setting has the system's own.
+        client.simple_query(&keepalive),
+        client.simple_query(&check),
+        client.simple_query(IDENTITY),
+    );
+    let answer = answer.ok()?;
     let row = answer.iter().find_map(row)?;
     Some(Identity { pid: number(row, 0)?, begun: number(row, 1)?, server: number(row, 2)? })
+}
+
+/// Sets what the server knows of these parameters, for this session.
+fn set(parameters: &[(&str, u128)]) -> String {
+    let values: Vec<_> = parameters.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
+    let values = values.join(", ");
+    format!(
+        "SELECT set_config(name, value, false) FROM (VALUES {values}) v (name, value) \
+         WHERE current_setting(name, true) IS NOT NULL"
+    )
 }
 
 /// What is seen of a session while a borrower has it.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     common::{Run, SLACK, SOON, comes, url_of},
-    scene::{backend, plain, pool_at},
+    scene::{backend, plain, pool_at, seconds},
     support::{Postgres, Signal},
 };
 
@@ -161,6 +161,26 @@ async fn a_server_that_has_no_room_for_the_question_is_not_silent() {
     assert!(askers(&run) >= 1, "{}", run.story());
     assert!(run.failed_dials().iter().all(|code| code == "53300"), "{}", run.story());
     assert_eq!(run.losses().len(), 0, "{}", run.story());
+    drop(lease);
+    run.ends(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_is_told_to_notice_a_client_that_is_gone() {
+    let server = Postgres::start().unwrap();
+    let run = pool_at(&server, |policy| {
+        policy.max_size = 1;
+        policy.keepalive_idle = seconds(7);
+        policy.tcp_user_timeout = seconds(11);
+    });
+    let lease = run.served().await;
+    let mut shown = Vec::new();
+    for name in ["tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"] {
+        shown.push(lease.query_one(&format!("SHOW {name}"), &[]).await.unwrap().get::<_, String>(0));
+    }
+    assert_eq!(shown, ["7", "2", "2", "11s"]);
+    let check = lease.query_one("SHOW client_connection_check_interval", &[]).await.unwrap().get::<_, String>(0);
+    assert_eq!(check, "2s");
     drop(lease);
     run.ends(&server).await;
 }

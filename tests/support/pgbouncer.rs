@@ -104,6 +104,19 @@ impl PgBouncer {
         finish("psql", &arguments, self.home.path(), "")
     }
 
+    /// Serves from this server from now on: transactions end where they are, the next ones begin there. Clients
+    /// notice nothing.
+    pub(crate) fn point_to(&self, server: &Postgres) -> Result<(), Trouble> {
+        let path = self.home.path().join("pgbouncer.ini");
+        let ini = std::fs::read_to_string(&path)?;
+        let line = |line: &str| match line.strip_prefix("* = ") {
+            Some(_) => format!("* = host=127.0.0.1 port={}\n", server.port()),
+            None => format!("{line}\n"),
+        };
+        write(&path, &ini.lines().map(line).collect::<String>())?;
+        self.admin("RELOAD").map(drop)
+    }
+
     /// Ends it at once, clients and server connections with it.
     pub(crate) fn stop(&self) -> Result<(), Trouble> {
         let ended = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    process::Child,
+    process::{Child, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -206,7 +206,8 @@ impl Postgres {
             // locale(7): where glibc looks instead of the system's own archive.
             postgres.env("LOCPATH", locales);
         }
-        let mut process = Reaped(postgres.stderr(log).spawn()?);
+        // A backend that waited for a standby when its postmaster was killed prints a prompt to standard output.
+        let mut process = Reaped(postgres.stdout(Stdio::null()).stderr(log).spawn()?);
         let (lock, pid) = (self.data().join("postmaster.pid"), process.0.id().to_string());
         wait_until("PostgreSQL takes connections", LIMIT, || {
             if let Some(status) = process.0.try_wait()? {
@@ -304,6 +305,28 @@ impl Postgres {
         self.copy_of(primary)?;
         self.start_again()?;
         self.streams_from(primary)
+    }
+
+    /// Has this stopped server follow `primary` by `pg_rewind`: what it has written and `primary` has not is gone, the
+    /// rest of its data stays. `primary` must have `full_page_writes`, which the testbed's servers do without.
+    pub(crate) fn rejoin(&self, primary: &Self) -> Result<(), Trouble> {
+        // Before its first checkpoint a promoted server's control file tells the old timeline, and pg_rewind sees no
+        // need to rewind.
+        primary.psql("CHECKPOINT")?;
+        let source =
+            format!("host={} port={} user=postgres dbname={DATABASE}", text(primary.socket_dir())?, primary.port());
+        let arguments = ["--target-pgdata=data", "--source-server", &source, "--write-recovery-conf", "--no-sync"];
+        finish("pg_rewind", &arguments, self.home.path(), "")?;
+        self.start_again()?;
+        self.streams_from(primary)
+    }
+
+    /// Has every commit from now on wait until the standby has it, so that what was acknowledged outlives a failover;
+    /// or undoes that.
+    pub(crate) fn synchronous(&self, yes: bool) -> Result<(), Trouble> {
+        let names = if yes { "'*'" } else { "''" };
+        self.psql(&format!("ALTER SYSTEM SET synchronous_standby_names = {names}"))?;
+        self.reload()
     }
 
     fn copy_of(&self, primary: &Self) -> Result<(), Trouble> {

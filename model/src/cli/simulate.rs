@@ -17,17 +17,35 @@ use relink_model::simulate::{
 
 use crate::Failed;
 
-/// Every process runs the step functions that production runs. Without flags: 100 000 connections in processes of
-/// 16, a server that sets up 1000 sessions a second, and 30 s of refusals.
-#[derive(clap::Args)]
-#[command(after_help = "\
+/// What the figures mean.
+const FIGURES: &str = "\
 Makespan is the time from the server's return until every connection is back, its ratio that to the least possible,
 clients/capacity. Dials are those of one connection, before and after the return. Peaks are SYNs in a second, as a
 multiple of the capacity, kernels' resends included. Wasted is the share of the server's work that led to no session.
 The classic policies stand for libraries where each connection retries by itself; a FILE with the same backoff is run
 as relink runs it, one dial at a time for each process.
 
-Exit codes: 0 simulated, whatever came of it; 2 bad usage; 3 a file cannot be written.")]
+Exit codes: 0 simulated, whatever came of it; 2 bad usage; 3 a file cannot be written.";
+
+/// What they do not.
+const LIMITS: &str = "\
+What this does not show:
+  Set-ups all cost the same. On a real server their cost varies, also with its load.
+  A rejection costs what --reject-cost says; 0.2 of a set-up is an assumption, not a measurement. Try others.
+  A server loses all its sessions in one instant and is then away for everybody: no outage of a part of the clients,
+  no slow death. Losses that are spread in time are shown by rolling-restart alone.
+  Sessions of clients that have vanished hold no place of --max-connections.
+  Every process reaches every server, at 1 ms there and back: no DNS, no load balancer, no proxy's own queue.
+  Kernels resend a SYN after 1, 3, 7, 15 and 31 s. Linux does so every second at first, from 6.5 on; relink's transport
+  has 2 s, in which both send it twice, but classic policies would then send more.
+  Nobody uses the sessions: the server's capacity is for set-ups alone, and no client is slow or paused.
+  Makespan is the time of the last one, so it is noisy: p99 is less so, --seeds shows the spread. A policy without jitter
+  depends on where in its rhythm the server comes back: vary --outage.";
+
+/// Every process runs the step functions that production runs. Without flags: 100 000 connections in processes of
+/// 16, a server that sets up 1000 sessions a second, and 30 s of refusals.
+#[derive(clap::Args)]
+#[command(after_help = FIGURES, after_long_help = format!("{FIGURES}\n\n{LIMITS}"))]
 pub(crate) struct Args {
     /// Begin with this world; flags change it
     #[arg(long, value_name = "NAME", value_parser = scenarios(), ignore_case = true)]

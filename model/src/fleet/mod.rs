@@ -96,7 +96,8 @@ impl Arrivals {
         self
     }
 
-    fn places(&self) -> &[u8] {
+    /// Whose, as places among the processes of the state before.
+    pub fn places(&self) -> &[u8] {
         self.order.get(..self.count).unwrap_or(&[])
     }
 }

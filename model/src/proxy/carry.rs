@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Control, Counted, Flap, Mode, Shared, Upstream};
+use super::{Control, Counted, Flap, Mode, Shared, Upstream, lock};
 
 /// The most that is read at once.
 const CHUNK: usize = 16 * 1_024;
@@ -30,15 +30,21 @@ enum End {
     Reset,
 }
 
-/// Carries one connection to its end.
-pub(super) async fn connection(shared: Arc<Shared>, mut client: TcpStream, mut control: watch::Receiver<Control>) {
+/// Carries one connection, from this port of the client's, to its end.
+pub(super) async fn connection(
+    shared: Arc<Shared>,
+    mut client: TcpStream,
+    port: u16,
+    mut control: watch::Receiver<Control>,
+) {
     let birth = *control.borrow_and_update();
-    let counted = Counted::new(Arc::clone(&shared));
+    let counted = Counted::new(Arc::clone(&shared), port);
+    let gate = Gate { shared: &shared, client: port, control: control.clone() };
     let end = tokio::select! {
         // An order to end comes before bytes.
         biased;
-        end = ordered(control.clone(), birth) => end,
-        end = carry(&shared.upstream, &mut client, control, birth.mode) => end,
+        end = ordered(control, birth) => end,
+        end = carry(&mut client, gate, birth.mode) => end,
     };
     drop(counted);
     match end {
@@ -65,7 +71,7 @@ async fn close(mut client: TcpStream) {
     }
 }
 
-async fn carry(upstream: &Upstream, client: &mut TcpStream, mut control: watch::Receiver<Control>, mode: Mode) -> End {
+async fn carry(client: &mut TcpStream, mut gate: Gate<'_>, mode: Mode) -> End {
     let flap = match mode {
         // Accepted just before the port was closed: the kernel would have reset it.
         Mode::Refuse | Mode::Reset => return End::Reset,
@@ -74,18 +80,21 @@ async fn carry(upstream: &Upstream, client: &mut TcpStream, mut control: watch::
         Mode::Flap(flap) => Some(flap),
         Mode::Pass | Mode::Freeze | Mode::Latency(_) => None,
     };
-    thawed(&mut control).await;
-    let dialed = match upstream {
+    gate.opens().await;
+    let dialed = match &gate.shared.upstream {
         Upstream::Tcp(addr) => match TcpStream::connect(addr).await {
             Ok(server) => {
                 // Fails only on a socket that is gone already, which the first write tells.
                 let _ = server.set_nodelay(true).and(client.set_nodelay(true));
-                relay(client, server, control, flap).await
+                if let Ok(seen) = server.local_addr() {
+                    lock(&gate.shared.behind).insert(seen.port(), gate.client);
+                }
+                relay(client, server, gate, flap).await
             }
             Err(error) => Err(error),
         },
         Upstream::Unix(path) => match UnixStream::connect(path).await {
-            Ok(server) => relay(client, server, control, flap).await,
+            Ok(server) => relay(client, server, gate, flap).await,
             Err(error) => Err(error),
         },
     };
@@ -100,7 +109,7 @@ async fn carry(upstream: &Upstream, client: &mut TcpStream, mut control: watch::
 async fn relay(
     client: &mut TcpStream,
     server: impl AsyncRead + AsyncWrite,
-    control: watch::Receiver<Control>,
+    gate: Gate<'_>,
     flap: Option<Flap>,
 ) -> io::Result<()> {
     let (from_client, to_client) = client.split();
@@ -112,12 +121,12 @@ async fn relay(
         }
     };
     let up = async {
-        pump(from_client, to_server, control.clone(), Passage::new(None)).await?;
+        pump(from_client, to_server, gate.clone(), Passage::new(None)).await?;
         // A client that has ended its side may still read.
         pending().await
     };
     tokio::select! {
-        end = pump(from_server, to_client, control.clone(), Passage::new(flap)) => end,
+        end = pump(from_server, to_client, gate.clone(), Passage::new(flap)) => end,
         end = up => end,
         () = due => Ok(()),
     }
@@ -127,21 +136,21 @@ async fn relay(
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut control: watch::Receiver<Control>,
+    mut gate: Gate<'_>,
     mut passage: Passage,
 ) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     loop {
         let read = from.read(&mut buffer).await;
         // What was read while the connection froze waits here: neither bytes nor ends pass.
-        let latency = thawed(&mut control).await;
+        let latency = gate.opens().await;
         let length = read?;
         if length == 0 {
             return to.shutdown().await;
         }
         if !latency.is_zero() {
             sleep(latency).await;
-            thawed(&mut control).await;
+            gate.opens().await;
         }
         let chunk = buffer.get(..length).unwrap_or_default();
         let (chunk, last) = passage.admit(chunk);
@@ -152,21 +161,33 @@ async fn pump(
     }
 }
 
-/// Waits while the mode is [`Mode::Freeze`]; returns how long a chunk has to rest.
-async fn thawed(control: &mut watch::Receiver<Control>) -> Duration {
-    match control.wait_for(|now| now.mode != Mode::Freeze).await.map(|now| now.mode) {
-        Ok(Mode::Latency(latency)) => latency,
-        Ok(
-            Mode::Pass
-            | Mode::Refuse
-            | Mode::Reset
-            | Mode::Silent
-            | Mode::AcceptThenClose
-            | Mode::Flap(_)
-            | Mode::Freeze,
-        ) => Duration::ZERO,
-        // The proxy is gone, and this task with it.
-        Err(_) => pending().await,
+/// What one connection waits for before it moves anything.
+#[derive(Clone)]
+struct Gate<'a> {
+    shared: &'a Shared,
+    client: u16,
+    control: watch::Receiver<Control>,
+}
+
+impl Gate<'_> {
+    /// Waits while the mode is [`Mode::Freeze`] or the connection is stranded; returns how long a chunk has to rest.
+    async fn opens(&mut self) -> Duration {
+        let Self { shared, client, control } = self;
+        let open = |now: &Control| now.mode != Mode::Freeze && !lock(&shared.stranded).contains(client);
+        match control.wait_for(open).await.map(|now| now.mode) {
+            Ok(Mode::Latency(latency)) => latency,
+            Ok(
+                Mode::Pass
+                | Mode::Refuse
+                | Mode::Reset
+                | Mode::Silent
+                | Mode::AcceptThenClose
+                | Mode::Flap(_)
+                | Mode::Freeze,
+            ) => Duration::ZERO,
+            // The proxy is gone, and this task with it.
+            Err(_) => pending().await,
+        }
     }
 }
 

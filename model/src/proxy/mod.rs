@@ -19,6 +19,7 @@ mod carry;
 mod port;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -115,6 +116,10 @@ struct Shared {
     /// `None` when the proxy is gone, so that an acceptor in its last moment starts nothing.
     tasks: Mutex<Option<JoinSet<()>>>,
     dials: Mutex<Vec<Instant>>,
+    /// The ports of the clients whose connections are stranded.
+    stranded: Mutex<BTreeSet<u16>>,
+    /// By the port that a TCP server sees, the client's own.
+    behind: Mutex<BTreeMap<u16, u16>>,
     open: AtomicUsize,
 }
 
@@ -139,6 +144,8 @@ impl Proxy {
             control: watch::Sender::new(Control { mode: Mode::Pass, cuts: 0, closes: 0 }),
             tasks: Mutex::new(Some(JoinSet::new())),
             dials: Mutex::default(),
+            stranded: Mutex::default(),
+            behind: Mutex::default(),
             open: AtomicUsize::new(0),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -188,6 +195,24 @@ impl Proxy {
         self.shared.control.send_modify(|control| control.closes = control.closes.wrapping_add(1));
     }
 
+    /// Nothing moves and nothing ends any more on the connections from these ports, in any mode; others go on, and
+    /// new ones are treated as ever. The kernel still acknowledges what a stranded client sends.
+    pub fn strand(&self, clients: &[u16]) {
+        lock(&self.shared.stranded).extend(clients);
+    }
+
+    /// Lets all stranded connections move again, and what was held arrive.
+    pub fn release(&self) {
+        lock(&self.shared.stranded).clear();
+        // Nothing of it has changed, but whoever waits looks again.
+        self.shared.control.send_modify(|_| ());
+    }
+
+    /// The port of the client whose connection the server sees as coming from port `seen`; `None` when none does.
+    pub fn client_of(&self, seen: u16) -> Option<u16> {
+        lock(&self.shared.behind).get(&seen).copied()
+    }
+
     /// When each dial was accepted, in order, since the start or the last [`Self::take_dials`].
     pub fn dials(&self) -> Vec<Instant> {
         lock(&self.shared.dials).clone()
@@ -231,7 +256,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
-        let Ok((client, _)) = listener.accept().await else {
+        let Ok((client, from)) = listener.accept().await else {
             // Out of file descriptors, most likely: others must end first.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
@@ -239,7 +264,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         lock(&shared.dials).push(Instant::now());
         // Taken here and not in the task, so that a cut that follows the accept reaches the connection.
         let control = shared.control.subscribe();
-        let connection = carry::connection(Arc::clone(&shared), client, control);
+        let connection = carry::connection(Arc::clone(&shared), client, from.port(), control);
         let mut tasks = lock(&shared.tasks);
         let Some(tasks) = tasks.as_mut() else { return };
         while tasks.try_join_next().is_some() {}
@@ -248,18 +273,25 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 /// Counts a connection for as long as it lives.
-struct Counted(Arc<Shared>);
+struct Counted {
+    shared: Arc<Shared>,
+    /// Its client's port.
+    client: u16,
+}
 
 impl Counted {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, client: u16) -> Self {
         shared.open.fetch_add(1, Ordering::AcqRel);
-        Self(shared)
+        Self { shared, client }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.shared.open.fetch_sub(1, Ordering::AcqRel);
+        // The next connection from this port is another one.
+        lock(&self.shared.stranded).remove(&self.client);
+        lock(&self.shared.behind).retain(|_, client| *client != self.client);
     }
 }
 

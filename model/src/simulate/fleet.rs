@@ -20,8 +20,10 @@ const NS_PER_MS: u64 = 1_000_000;
 /// simulator's time goes into memory that no cache holds.
 pub(super) struct Driver {
     chance: Chance,
-    /// When the pool wants [`Event::Elapsed`].
+    /// The pool wants [`Event::Elapsed`] then, or later if that is in doubt: what it was set for may have ended. To ask
+    /// the pool is to read all its sessions.
     timer: u64,
+    in_doubt: bool,
     /// The earliest timer and the earliest answer of this process that wait in the queue. With an answer to
     /// come before the timer, the timer need not be queued yet: most dials are answered before their deadline.
     timer_queued: u64,
@@ -90,11 +92,12 @@ impl<'a> Fleet<'a> {
         self.drivers.get_mut(process as usize)
     }
 
-    /// The deadline of this dial; `None` if it is not waited for, or no more.
+    /// Until when this dial is waited for, if nothing more is heard; `None` if it is not, or no more. Its socket is
+    /// closed then.
     pub(super) fn waits_until(&self, process: u32, slot: u16, dial: DialId) -> Option<u64> {
         let link = self.pools.get(process as usize)?.links().get(usize::from(slot))?;
-        let &Link::Dialing { dial: current, deadline, .. } = link else { return None };
-        (current == dial).then(|| nanos(deadline))
+        let &Link::Dialing { dial: current, deadline, connect_by, .. } = link else { return None };
+        (current == dial).then(|| nanos(deadline.min(connect_by)))
     }
 
     /// Reads what the next steps of these processes will read. Nothing waits for what is read here, so the memory
@@ -110,8 +113,10 @@ impl<'a> Fleet<'a> {
         }
         black_box(read);
         for process in processes {
-            let links = self.links(process);
-            (0..links.len()).for_each(|slot| prefetch_index(links, slot));
+            let Some(pool) = self.pools.get(process as usize) else { continue };
+            // The first of those that wait is the next to dial, and what is behind it is seldom read.
+            let near = usize::from(pool.tally().busy()).saturating_add(1).min(pool.links().len());
+            (0..near).for_each(|slot| prefetch_index(pool.links(), slot));
         }
     }
 
@@ -119,8 +124,11 @@ impl<'a> Fleet<'a> {
     pub(super) fn step(&mut self, process: u32, now: u64, event: Event) {
         let index = process as usize;
         let (Some(pool), Some(driver)) = (self.pools.get_mut(index), self.drivers.get_mut(index)) else { return };
-        // The time that it returns may be early, and an event at which nothing happens costs more than to ask once.
-        pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands);
+        let wake = nanos(pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands));
+        driver.in_doubt = event != Event::Elapsed && driver.timer <= wake;
+        if !driver.in_doubt {
+            driver.timer = wake;
+        }
     }
 
     /// The next order of this process, if any. What is being closed is gone at once.
@@ -161,10 +169,34 @@ impl<'a> Fleet<'a> {
 
     /// When the timer of this process has to be put into the queue, if it must be; all its orders are carried out.
     pub(super) fn timer_to_queue(&mut self, process: u32) -> Option<u64> {
+        let driver = self.drivers.get_mut(process as usize)?;
+        if driver.wakes_by(driver.timer) {
+            return None;
+        }
+        let at = self.timer(process)?;
+        let driver = self.drivers.get_mut(process as usize)?;
+        if driver.wakes_by(at) {
+            return None;
+        }
+        driver.timer_queued = at;
+        Some(at)
+    }
+
+    /// Whether this process's timeout has come.
+    pub(super) fn is_due(&mut self, process: u32, now: u64) -> bool {
+        let driver = self.drivers.get(process as usize);
+        driver.is_some_and(|driver| driver.timer <= now) && self.timer(process).is_some_and(|at| at <= now)
+    }
+
+    /// When this process's timeout is.
+    fn timer(&mut self, process: u32) -> Option<u64> {
         let index = process as usize;
         let (pool, driver) = (self.pools.get(index)?, self.drivers.get_mut(index)?);
-        driver.timer = nanos(pool.timeout(self.policy));
-        driver.timer_to_queue()
+        if driver.in_doubt {
+            driver.timer = nanos(pool.timeout(self.policy));
+            driver.in_doubt = false;
+        }
+        Some(driver.timer)
     }
 }
 
@@ -179,12 +211,7 @@ fn nanos(time: Time) -> u64 {
 
 impl Driver {
     const fn new(chance: Chance) -> Self {
-        Self { chance, timer: NEVER, timer_queued: NEVER, answer_queued: NEVER }
-    }
-
-    /// Whether the pool's timeout has come.
-    pub(super) fn is_due(&self, now: u64) -> bool {
-        self.timer <= now
+        Self { chance, timer: NEVER, in_doubt: false, timer_queued: NEVER, answer_queued: NEVER }
     }
 
     /// An answer to a dial of this process was put into the queue.
@@ -200,11 +227,8 @@ impl Driver {
         }
     }
 
-    fn timer_to_queue(&mut self) -> Option<u64> {
-        if self.timer >= self.timer_queued.min(self.answer_queued) {
-            return None;
-        }
-        self.timer_queued = self.timer;
-        Some(self.timer)
+    /// Whether an item of this process comes from the queue by then.
+    fn wakes_by(&self, at: u64) -> bool {
+        at >= self.timer_queued.min(self.answer_queued)
     }
 }

@@ -90,6 +90,7 @@ struct Endpoint {
 struct Run<'a> {
     world: &'a World,
     script: VecDeque<(u64, Turn)>,
+    /// By twice the time, see [`Run::push`].
     queue: Queue<Item>,
     fleet: Fleet<'a>,
     endpoints: Vec<Endpoint>,
@@ -162,14 +163,14 @@ impl<'a> Run<'a> {
             fleet.fetch(of_processes.map(|(_, item)| item.id));
         });
         match (self.script.front(), item) {
-            (Some(&(at, turn)), item) if item.is_none_or(|(other, _)| at <= other) => {
+            (Some(&(at, turn)), item) if item.is_none_or(|(other, _)| at <= other >> 1) => {
                 if let Some((other, item)) = item {
                     self.queue.put_back(other, item);
                 }
                 self.script.pop_front();
                 Some((at, Next::Turn(turn)))
             }
-            (_, item) => item.map(|(at, item)| (at, Next::Item(item))),
+            (_, item) => item.map(|(at, item)| (at >> 1, Next::Item(item))),
         }
     }
 
@@ -181,7 +182,7 @@ impl<'a> Run<'a> {
             What::Timer => {
                 let Some(driver) = self.fleet.driver(id) else { return };
                 driver.taken(now, true);
-                if driver.is_due(now) {
+                if self.fleet.is_due(id, now) {
                     self.fleet.step(id, now, Event::Elapsed);
                 }
             }
@@ -229,8 +230,7 @@ impl<'a> Run<'a> {
             }
         }
         if let Some(at) = self.fleet.timer_to_queue(process) {
-            let item = Item { dial: DialId::new(0, 0), id: process, slot: 0, what: What::Timer };
-            self.queue.push(at.max(now), item);
+            self.push(at.max(now), Item { dial: DialId::new(0, 0), id: process, slot: 0, what: What::Timer });
         }
     }
 
@@ -251,7 +251,7 @@ impl<'a> Run<'a> {
         match admission {
             Admission::Reset => self.push_answer(now + nanos(ROUND_TRIP), caller, What::Refused),
             Admission::Dropped => {
-                // After 1, 2, 4, 8 and 16 s more, or until the dial is given up.
+                // After 1, 2, 4, 8 and 16 s more, or until the dial is given up and its socket closed.
                 let again = now + (1_000_000_000 << times);
                 let Caller { process, slot, dial } = caller;
                 if times < 5 && self.fleet.waits_until(process, slot, dial).is_some_and(|deadline| again < deadline) {
@@ -325,7 +325,13 @@ impl<'a> Run<'a> {
         if let Some(driver) = self.fleet.driver(process) {
             driver.answer_queued(at);
         }
-        self.queue.push(at, Item { dial, id: process, slot, what });
+        self.push(at, Item { dial, id: process, slot, what });
+    }
+
+    /// Of what happens at one instant timers come last: an answer at its deadline is in time.
+    fn push(&mut self, at: u64, item: Item) {
+        let last = u64::from(item.what == What::Timer);
+        self.queue.push(at << 1 | last, item);
     }
 
     /// Queues the next look at a sharing server, unless an earlier one is queued.
@@ -333,8 +339,7 @@ impl<'a> Run<'a> {
         let Some(endpoint) = self.endpoints.get_mut(place as usize) else { return };
         let Some(at) = endpoint.server.done().filter(|at| *at < endpoint.share_queued) else { return };
         endpoint.share_queued = at;
-        let item = Item { dial: DialId::new(0, 0), id: place, slot: 0, what: What::Share };
-        self.queue.push(at, item);
+        self.push(at, Item { dial: DialId::new(0, 0), id: place, slot: 0, what: What::Share });
     }
 
     fn share(&mut self, now: u64, place: u32) {

@@ -82,8 +82,11 @@ fn has_a_timer(policy: &Checked, link: Link, (after, command): Next) -> bool {
     };
     let named = |by: Time| after.question() == Some(by);
     match command {
-        // The question ends when the suspicion does, however late it is put.
-        Some(Command::Ask { by, .. }) => named(by) && link.timeout(policy) == by,
+        // The question ends when the suspicion does, however late it is put, unless that is over.
+        Some(Command::Ask { by, .. }) => {
+            let (ends, over) = (link.timeout(policy) == by, link.timeout(policy) < NOW);
+            named(by) && (ends || over && within(policy.question_deadline))
+        }
         Some(Command::Inquire { by, .. }) => named(by) && within(policy.question_deadline),
         Some(Command::Probe { by, .. }) => named(by) && within(policy.probe_deadline),
         Some(Command::Reset { by, .. }) => named(by) && within(policy.reset_deadline),

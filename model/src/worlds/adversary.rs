@@ -87,8 +87,10 @@ impl Moves<'_> {
     fn question(&mut self, peer: &Peer) {
         let Peer { dial, slot, question, .. } = *peer;
         let Some(Question { about, by }) = question else { return };
-        if about == About::Alive && self.is_untold(dial) {
-            return;
+        // The driver looks before it tells what the server said.
+        let untold = self.state.ghost.borrowers.iter().find(|held| held.dial == dial && !held.told);
+        if let (About::Alive, Some(held)) = (about, untold) {
+            return self.look(held);
         }
         let well = self.world.jump.is_some();
         match about {

@@ -160,7 +160,7 @@ impl Link {
             Worked { lease: id, work, heard_at } if id == lease.id => {
                 self.observed(session, Lease { work, heard_at, ..lease }, policy, now)
             }
-            Questioned => self.questioned(dial),
+            Questioned => self.questioned(policy, now, dial),
             FoundAlive { dial: answered, by } if self.asks(answered, by) => self.cleared(session, lease, now),
             Spared => self.cleared(session, lease, now),
             FoundDead { dial: answered, by } if self.asks(answered, by) => self.closing(policy, now, Abort(dial), dial),
@@ -280,10 +280,14 @@ impl Link {
         self.rest(Suspected { session, lease, deadline, again, asked })
     }
 
-    /// The question about a suspected session is put.
-    fn questioned(&mut self, dial: DialId) -> Option<Command> {
+    /// The question about a suspected session is put. One whose time is over already, because the clock has jumped, has all
+    /// of it anew.
+    fn questioned(&mut self, policy: &Checked, now: Time, dial: DialId) -> Option<Command> {
         let Suspected { asked: asked @ false, deadline: by, .. } = self else { return None };
         *asked = true;
+        if *by < now {
+            *by = now + policy.question_deadline;
+        }
         Some(Ask { dial, by: *by })
     }
 

@@ -269,4 +269,9 @@ impl Tally {
     pub(super) const fn owned(&self) -> u16 {
         self.usable().saturating_add(self.closing)
     }
+
+    /// Dials and sessions: links that are none of these have no timeout.
+    pub const fn busy(&self) -> u16 {
+        self.owned().saturating_add(self.dialing)
+    }
 }

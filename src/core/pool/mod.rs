@@ -231,15 +231,18 @@ impl Pool {
     }
 
     fn elapsed(&mut self, turn: &mut Turn<'_>) {
-        for slot in self.slots().chain(self.asker_slots()) {
-            // A lease can be overdue in two ways at once: not looked at, and held too long.
-            for _ in 0..2 {
-                if self.link(slot).timeout(turn.policy) > turn.now {
-                    break;
-                }
-                let event = self.due(turn, slot);
-                self.pass(turn, slot, event, Some(Fault::TimedOut));
+        let mut busy = self.tally.busy();
+        for slot in self.slots() {
+            if busy == 0 {
+                break;
             }
+            if self.links.get(usize::from(slot)).is_some_and(|link| link.dial().is_some()) {
+                busy -= 1;
+                self.overdue(turn, slot);
+            }
+        }
+        for slot in self.asker_slots() {
+            self.overdue(turn, slot);
         }
         let now = turn.now;
         let out = &mut *turn.out;
@@ -250,6 +253,18 @@ impl Pool {
             }
             !over
         });
+    }
+
+    /// Serves the timeouts of a link that are due.
+    fn overdue(&mut self, turn: &mut Turn<'_>, slot: u16) {
+        // A lease can be overdue in two ways at once: not looked at, and held too long.
+        for _ in 0..2 {
+            if self.link(slot).timeout(turn.policy) > turn.now {
+                break;
+            }
+            let event = self.due(turn, slot);
+            self.pass(turn, slot, event, Some(Fault::TimedOut));
+        }
     }
 
     /// What the timeout of a link means.
@@ -354,7 +369,9 @@ impl Pool {
 
     /// When [`Event::Elapsed`] is due.
     pub fn timeout(&self, policy: &Checked) -> Time {
-        let links = self.links.iter().chain(&self.askers).map(|link| link.timeout(policy));
+        // Only busy links have one. Once all of those are found, the rest of a large pool need not be read.
+        let busy = self.links.iter().filter(|link| link.dial().is_some()).take(self.tally.busy().into());
+        let links = busy.chain(&self.askers).map(|link| link.timeout(policy));
         let waiters = self.waiters.iter().map(|waiter| waiter.deadline);
         links.chain(waiters).min().unwrap_or(Time::NEVER).min(self.next_dial_at(policy))
     }

@@ -87,7 +87,7 @@ impl Pool {
             if left == 0 {
                 return;
             }
-            if is(&self.link(slot)) {
+            if self.links.get(usize::from(slot)).is_some_and(&is) {
                 self.pass(turn, slot, event, None);
                 left -= 1;
             }
@@ -95,7 +95,7 @@ impl Pool {
     }
 
     pub(super) fn find(&self, like: &Link) -> Option<u16> {
-        self.slots().find(|slot| self.link(*slot) == *like)
+        self.slots().zip(&self.links).find_map(|(slot, link)| (link == like).then_some(slot))
     }
 }
 

@@ -1,0 +1,233 @@
+//! Failovers and silences of real servers under writers, and what a pool with the default policy makes of them.
+//!
+//! Each scenario says what must hold. A run of it starts its own servers, shows what happened in numbers and holds them
+//! against that; what was missed is said in words and never left out.
+#![allow(dead_code, unused_imports, reason = "the sample plays some of the scenarios, the table all of them")]
+
+mod bouncer;
+mod commit;
+mod crew;
+mod measured;
+mod network;
+mod report;
+mod silence;
+mod stage;
+mod takeover;
+
+use std::{error::Error, time::Duration};
+
+pub(crate) use bouncer::Turn;
+pub(crate) use commit::Point;
+use measured::{Errors, Goal};
+pub(crate) use measured::{Measured, judge};
+pub(crate) use network::{Entered, Network, enter};
+pub(crate) use report::{Played, Report};
+pub(crate) use silence::Way;
+pub(crate) use takeover::Harm;
+
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// How many workers write.
+pub(crate) const WORKERS: usize = 64;
+
+/// How long the workers are watched for after an event. Nothing that is worth waiting for takes longer.
+pub(crate) const WATCHED: Duration = Duration::from_secs(30);
+
+/// What is done to the servers, or to the way to them.
+#[derive(Clone, Copy)]
+pub(crate) enum Play {
+    Takeover(Harm),
+    /// The standby is the first host of two; nothing else happens until so many writes were acknowledged.
+    StandbyFirst(usize),
+    /// The sessions that are there lead nowhere from now on; new ones are fine.
+    Hole(Way),
+    /// Nothing passes for so long, then everything does.
+    Stall(Way, Duration),
+    /// The session of one caller leads nowhere when it sends its statement; all else is fine.
+    Arrival(Way),
+    /// A statement that takes this long, while all other sessions lead nowhere.
+    Long(Duration),
+    /// The client itself is stopped for so long.
+    Suspend(Duration),
+    Bouncer(Turn),
+    Commit(Point),
+}
+
+/// One row of the table.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) goal: Goal,
+    pub(crate) play: Play,
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// 0.3 s for the promotion and one gap, `jitter_hi·w0`, rounded.
+const GAP: f64 = 1.1;
+
+/// B3 of the default policy and a second to dial.
+const SILENCE: f64 = 6.0;
+
+/// The default policy's patience and half a second.
+const PATIENCE: f64 = 1.5;
+
+/// What a stall may cost beyond its own length.
+const RESUMED: f64 = 1.5;
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "kill",
+        about: "kill -9 of the primary, promotion of the standby 2 s later",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::Takeover(Harm::Kill),
+    },
+    Scenario {
+        name: "freeze",
+        about: "all processes of the primary stopped (SIGSTOP), promotion 2 s later; times from the freeze",
+        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::InFlight) },
+        play: Play::Takeover(Harm::Freeze),
+    },
+    Scenario {
+        name: "first",
+        about: "the standby is the first host of two, 15 000 writes",
+        goal: Goal::of(Errors::None),
+        play: Play::StandbyFirst(15_000),
+    },
+    Scenario {
+        name: "hole",
+        about: "every packet of the live sessions dropped, new connections fine",
+        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::Any) },
+        play: Play::Hole(Way::Dropped),
+    },
+    Scenario {
+        name: "hole-proxy",
+        about: "a proxy that reads the live sessions no more, new connections fine",
+        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::Any) },
+        play: Play::Hole(Way::Stranded),
+    },
+    Scenario {
+        name: "stop",
+        about: "fast stop of the primary, promotion 2 s later",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::Takeover(Harm::Stop),
+    },
+    Scenario {
+        name: "switchover",
+        about: "fast stop and promotion at once; the old primary rejoins by pg_rewind under load",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::Takeover(Harm::Switchover),
+    },
+    Scenario {
+        name: "back",
+        about: "the way back: the old primary, rejoined by pg_rewind, is promoted again",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::Takeover(Harm::Back),
+    },
+    Scenario {
+        name: "stall-1",
+        about: "all packets dropped for 1 s; times from the end of it",
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::None) },
+        play: Play::Stall(Way::Dropped, seconds(1)),
+    },
+    Scenario {
+        name: "stall-1-proxy",
+        about: "a proxy that moves nothing for 1 s; times from the end of it",
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::None) },
+        play: Play::Stall(Way::Stranded, seconds(1)),
+    },
+    Scenario {
+        name: "stall-10",
+        about: "all packets dropped for 10 s; times from the end of it",
+        goal: Goal { all_s: Some(RESUMED), ..Goal::of(Errors::InFlight) },
+        play: Play::Stall(Way::Dropped, seconds(10)),
+    },
+    Scenario {
+        name: "stall-10-proxy",
+        about: "a proxy that moves nothing for 10 s; times from the end of it",
+        goal: Goal { all_s: Some(RESUMED), ..Goal::of(Errors::InFlight) },
+        play: Play::Stall(Way::Stranded, seconds(10)),
+    },
+    Scenario {
+        name: "arrival",
+        about: "one statement's packets dropped on their way, the endpoint healthy",
+        goal: Goal { caller_s: Some(PATIENCE), ..Goal::of(Errors::InFlight) },
+        play: Play::Arrival(Way::Dropped),
+    },
+    Scenario {
+        name: "arrival-proxy",
+        about: "one statement swallowed by a proxy on its way, the endpoint healthy",
+        goal: Goal { caller_s: Some(PATIENCE), ..Goal::of(Errors::InFlight) },
+        play: Play::Arrival(Way::Stranded),
+    },
+    Scenario {
+        name: "long",
+        about: "a statement of 60 s while every packet of all other sessions is dropped",
+        goal: Goal { caller_s: Some(61.0), ..Goal::of(Errors::Any) },
+        play: Play::Long(seconds(60)),
+    },
+    Scenario {
+        name: "suspend",
+        about: "the client stopped (SIGSTOP) for 30 s; times from its wake-up",
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::Waits) },
+        play: Play::Suspend(seconds(30)),
+    },
+    Scenario {
+        name: "bouncer-restart",
+        about: "PgBouncer in front (transaction mode) killed and started; times from its start",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::Bouncer(Turn::Restart),
+    },
+    Scenario {
+        name: "bouncer-switch",
+        about: "PgBouncer serves from the standby from now on, which is promoted 2 s later",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::Bouncer(Turn::Switch),
+    },
+    Scenario {
+        name: "bouncer-full",
+        about: "all server connections of PgBouncer taken by others for 3 s; times from the end of it",
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::None) },
+        play: Play::Bouncer(Turn::Full),
+    },
+    Scenario {
+        name: "commit-wait",
+        about: "16 commits cut (kill -9) while they wait for a standby: told as ambiguous, and durable",
+        goal: Goal::of(Errors::Ambiguous(16)),
+        play: Play::Commit(Point::Wait),
+    },
+    Scenario {
+        name: "commit-record",
+        about: "16 commits cut (kill -9) before their commit record: told as ambiguous, and gone",
+        goal: Goal::of(Errors::Ambiguous(16)),
+        play: Play::Commit(Point::Record),
+    },
+];
+
+impl Scenario {
+    /// Whether its packets vanish, which takes a network of this process's own.
+    pub(crate) fn needs_network(&self) -> bool {
+        match self.play {
+            Play::Hole(way) | Play::Stall(way, _) | Play::Arrival(way) => way == Way::Dropped,
+            Play::Long(_) => true,
+            Play::Takeover(_) | Play::StandbyFirst(_) | Play::Suspend(_) | Play::Bouncer(_) | Play::Commit(_) => false,
+        }
+    }
+
+    /// One run, on servers of its own.
+    pub(crate) async fn run(&self) -> Outcome<Measured> {
+        match self.play {
+            Play::Takeover(harm) => takeover::takeover(harm).await,
+            Play::StandbyFirst(writes) => takeover::standby_first(writes).await,
+            Play::Hole(way) => silence::hole(way).await,
+            Play::Stall(way, length) => silence::stall(way, length).await,
+            Play::Arrival(way) => silence::arrival(way).await,
+            Play::Long(length) => silence::long(length).await,
+            Play::Suspend(length) => silence::suspend(length).await,
+            Play::Bouncer(turn) => bouncer::bouncer(turn).await,
+            Play::Commit(point) => commit::commit(point).await,
+        }
+    }
+}

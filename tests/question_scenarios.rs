@@ -1,0 +1,119 @@
+//! Who is asked about a lease that has been silent for long, through whom, and what follows from no answer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test says what it expects by failing, and drives the machines with small numbers"
+)]
+
+mod pool_bench;
+
+use pool_bench::Bench;
+use relink::{
+    Fault, LeaseId, Span, Time, Work,
+    link::{self, Link},
+    pool::{ASKERS, Command, Event},
+};
+
+const BUSY: Work = Work::Statement { durable: true };
+
+#[test]
+fn a_lease_is_looked_at_each_patience_and_suspected_when_it_was_silent_for_one() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    bench.ask(1);
+    bench.open(0);
+    bench.pass(1_000);
+    let look = Command::Link { slot: 0, command: link::Command::Look(LeaseId(1)) };
+    assert_eq!(bench.step(Event::Elapsed), [look]);
+    // Sent a moment ago: the next look comes when it has been silent for the patience.
+    let sent = bench.now;
+    bench.pass(300);
+    see(&mut bench, 1, sent);
+    assert_eq!(bench.pool.timeout(&bench.policy), sent + Span::from_secs(1));
+    bench.pass(700);
+    assert_eq!(bench.step(Event::Elapsed), [look]);
+    see(&mut bench, 1, sent);
+    assert!(matches!(bench.pool.link(0), Link::Suspected { again: false, .. }), "{:?}", bench.pool.link(0));
+}
+
+#[test]
+fn an_idle_session_of_the_endpoint_asks_about_all_that_are_silent() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 3);
+    silent_leases(&mut bench, 2, 1);
+    let Link::Probing { session: asker, deadline: by, .. } = bench.pool.link(2) else {
+        panic!("the idle session asks: {:?}", bench.pool.link(2))
+    };
+    // The second became silent while the first was being asked about: its question waits for the one who asks.
+    let asked = |slot| bench.pool.link(slot).question().is_some();
+    assert_eq!((asked(0), asked(1)), (true, false));
+    let commands = bench.step(Event::Proved { slot: 2, dial: asker.dial, by });
+    let of = |command: &Command| match *command {
+        Command::Link { slot, command: link::Command::Inquire { .. } } => Some((slot, "asks")),
+        Command::Link { slot, command: link::Command::Ask { .. } } => Some((slot, "is asked about")),
+        _ => None,
+    };
+    let all: Vec<_> = commands.iter().filter_map(of).collect();
+    assert_eq!(all, [(2, "asks"), (1, "is asked about")]);
+}
+
+#[test]
+fn where_no_session_is_idle_an_asker_is_dialed_and_never_lent() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 2);
+    silent_leases(&mut bench, 2, 0);
+    bench.ask(9);
+    let Link::Dialing { dial, .. } = bench.pool.link(ASKERS) else { panic!("no asker: {:?}", bench.pool) };
+    let commands = bench.step(Event::Dialed { slot: ASKERS, dial });
+    let asks = |command: &&Command| matches!(command, Command::Link { command: link::Command::Ask { .. }, .. });
+    assert_eq!(commands.iter().filter(asks).count(), 2, "one question about both: {commands:?}");
+    let Link::Probing { deadline: by, .. } = bench.pool.link(ASKERS) else { panic!("does not ask") };
+    for slot in 0..2 {
+        let dial = bench.pool.link(slot).dial().unwrap();
+        bench.step(Event::FoundAlive { slot, dial, by: bench.pool.link(slot).question().unwrap() });
+    }
+    bench.step(Event::Proved { slot: ASKERS, dial, by });
+    assert!(matches!(bench.pool.link(ASKERS), Link::Online { .. }), "kept for the next question");
+    assert_eq!(bench.pool.waiters(), 1, "and lent to nobody");
+    bench.pass(600_000);
+    bench.step(Event::Elapsed);
+    assert!(matches!(bench.pool.link(ASKERS), Link::Closing { .. }), "until it was idle for long");
+}
+
+#[test]
+fn an_endpoint_that_refuses_the_asker_is_not_silent() {
+    for (fault, spared) in [(Fault::Overloaded, true), (Fault::Denied, true), (Fault::TimedOut, false)] {
+        let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+        silent_leases(&mut bench, 1, 0);
+        let dial = bench.pool.link(ASKERS).dial().unwrap();
+        bench.step(Event::DialFailed { slot: ASKERS, dial, fault });
+        bench.pass(2_000);
+        bench.step(Event::Elapsed);
+        bench.pass(2_000);
+        bench.step(Event::Elapsed);
+        let lent = bench.pool.link(0).lease().is_some();
+        assert_eq!(lent, spared, "{fault}: {:?}", bench.pool.link(0));
+    }
+}
+
+/// What a lease is doing is seen: a statement, silent since then.
+fn see(bench: &mut Bench, lease: u64, heard_at: Time) -> Vec<Command> {
+    let slot = bench.slot_of(lease);
+    bench.step(Event::Worked { slot, lease: LeaseId(lease), work: BUSY, heard_at })
+}
+
+/// Leases whose statements have been silent for the patience, beside some idle sessions.
+fn silent_leases(bench: &mut Bench, leases: u64, idle: u64) {
+    for lease in 1..=leases + idle {
+        bench.ask(lease);
+        bench.open(0);
+    }
+    for lease in leases + 1..=leases + idle {
+        bench.step(Event::Returned { slot: bench.slot_of(lease), lease: LeaseId(lease), work: Work::AtRest });
+    }
+    let sent = bench.now;
+    bench.pass(1_000);
+    for lease in 1..=leases {
+        see(bench, lease, sent);
+    }
+}
