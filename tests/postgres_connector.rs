@@ -488,7 +488,7 @@ fn a_string_that_cannot_be_used_says_why_without_the_password() {
         ("host=h password=a s3cret=b", "parameter 3"),
         ("host=h password='s3cret", "closing quote"),
         ("user=u password=s3cret", "no host"),
-        ("host=h load_balance_hosts=random", "load_balance_hosts"),
+        ("host=h load_balance_hosts=sometimes", "use disable or random"),
         ("host=h sslcert=x", "client certificates"),
         ("host=a,b port=1,2,3", "3 values of port for 2 hosts"),
     ] {

@@ -111,6 +111,8 @@ impl fmt::Display for Endpoint {
 ///
 /// Understands what libpq's connection strings say, as far as the driver does, and moreover
 /// `target_session_attrs=primary|standby`, `sslmode=verify-ca|verify-full` and `sslrootcert=FILE`.
+/// With `load_balance_hosts=random` the order of the hosts is drawn once for each configuration, so that the processes of a
+/// fleet spread; the sessions of one pool go where its first one went, as without it.
 /// `connect_timeout`, `keepalives*` and `tcp_user_timeout` of a string have no effect: the policy
 /// rules them, through its dial deadline and [`Transport`].
 #[derive(Clone)]
@@ -233,9 +235,13 @@ impl FromStr for Config {
         }
         config.root_certificate = words.sslrootcert.filter(|file| file != "system").map(PathBuf::from);
         match words.load_balance.as_deref() {
-            None | Some("disable") => Ok(config),
-            Some(_) => Err(load_balance_refused()),
+            None | Some("disable") => {}
+            Some("random") => shuffle(&mut config.endpoints, chance()),
+            Some(_) => {
+                return Err(ConfigError::new("load_balance_hosts has a word that is not known: use disable or random"));
+            }
         }
+        Ok(config)
     }
 }
 
@@ -243,9 +249,6 @@ impl TryFrom<tokio_postgres::Config> for Config {
     type Error = ConfigError;
 
     fn try_from(given: tokio_postgres::Config) -> Result<Self, ConfigError> {
-        if given.get_load_balance_hosts() != LoadBalanceHosts::Disable {
-            return Err(load_balance_refused());
-        }
         let target = match given.get_target_session_attrs() {
             TargetSessionAttrs::ReadWrite => Target::ReadWrite,
             TargetSessionAttrs::ReadOnly => Target::ReadOnly,
@@ -258,10 +261,14 @@ impl TryFrom<tokio_postgres::Config> for Config {
             // The driver's enum may grow; its `Prefer` is the default.
             SslMode::Prefer | _ => TlsMode::Prefer,
         };
+        let mut endpoints = endpoints(&given)?;
+        if given.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            shuffle(&mut endpoints, chance());
+        }
         Ok(Self {
             password: given.get_password().map(<[u8]>::to_vec),
             provider: None,
-            endpoints: endpoints(&given)?,
+            endpoints,
             target,
             tls,
             tls_direct: given.get_ssl_negotiation() == SslNegotiation::Direct,
@@ -378,6 +385,38 @@ fn tls_mode(word: &str) -> Result<TlsMode, ConfigError> {
     }
 }
 
-fn load_balance_refused() -> ConfigError {
-    ConfigError::new("load_balance_hosts is not supported: hosts are tried in the order written; remove it")
+/// A word of chance; where the system has none, the order stays as written.
+fn chance() -> u64 {
+    getrandom::u64().unwrap_or(0)
+}
+
+/// An order out of all, each as likely as the others: 8 hosts have 40 320 orders, of which one word knows enough.
+fn shuffle(endpoints: &mut [Endpoint], mut word: u64) {
+    for (last, left) in (1..endpoints.len()).rev().zip((2..=endpoints.len()).rev()) {
+        let orders = left as u64;
+        let steps = usize::try_from(word % orders).unwrap_or(0);
+        word /= orders;
+        // Zero steps down leave it where it is.
+        endpoints.swap(last, last.saturating_sub(steps));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_shuffle_brings_every_order_and_a_word_of_nothing_none() {
+        let hosts = ["a", "b", "c", "d"];
+        let order = |word| {
+            let endpoint = |host: &str| Endpoint { host: Host::Tcp(host.to_owned()), address: None, port: 1 };
+            let mut endpoints: Vec<_> = hosts.into_iter().map(endpoint).collect();
+            shuffle(&mut endpoints, word);
+            endpoints.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(order(0), ["a:1", "b:1", "c:1", "d:1"]);
+        assert_eq!((0..24).map(order).collect::<BTreeSet<_>>().len(), 24);
+    }
 }
