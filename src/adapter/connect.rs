@@ -77,10 +77,10 @@ pub trait Connect: Send + Sync + 'static {
     }
 
     /// The session is about to be ended because of this: calls that fail with its end are to say so. Returns how it
-    /// ends. Never waits.
-    fn condemn(&self, watch: &Self::Watch, failure: Failure) -> Death {
-        let _nothing_shown = watch;
-        Death { failure, work: Work::AtRest }
+    /// ends, if that can be seen. Never waits.
+    fn condemn(&self, watch: &Self::Watch, failure: Failure) -> Option<Death> {
+        let _nothing_shown = (watch, failure);
+        None
     }
 
     /// A pool has taken the session over. The client may call `demoted` from then on, at any time and on

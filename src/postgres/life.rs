@@ -10,7 +10,10 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use tokio::sync::{Notify, broadcast};
+use tokio::{
+    sync::{Notify, broadcast},
+    task::coop,
+};
 use tokio_postgres::{AsyncMessage, Connection, Notification, error::DbError};
 
 use super::{
@@ -271,14 +274,17 @@ impl Seen {
         wired.drained || wired.end.is_some()
     }
 
-    /// Takes in whatever has come by now, even if the task that drives the life is held up.
-    pub(crate) fn take_in(&self) {
-        if let Some(wired) = self.wired.upgrade()
+    /// Takes in whatever has come by now, even if the task that drives the life is held up. `false` if it may not,
+    /// because the task that asks has used up its turn: sockets then look empty to it.
+    pub(crate) fn take_in(&self) -> bool {
+        let may = coop::has_budget_remaining();
+        if let Some(wired) = self.wired.upgrade().filter(|_| may)
             && lock(&wired).step()
         {
             // The life must learn of the end.
             self.pulse.wake_by_ref();
         }
+        may
     }
 
     /// Says how the session ends before it does. Only the first word counts. Returns how it is told.

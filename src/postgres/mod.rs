@@ -221,8 +221,8 @@ impl Connect for Postgres {
         silence::ask(self, asker, about, limits, found).await
     }
 
-    fn condemn(&self, watch: &Watch, failure: Failure) -> Death {
-        watch.seen.condemn(failure)
+    fn condemn(&self, watch: &Watch, failure: Failure) -> Option<Death> {
+        Some(watch.seen.condemn(failure))
     }
 
     fn adopted(&self, session: &mut Session, demoted: impl Fn() + Send + Sync + 'static) {

@@ -80,9 +80,9 @@ pub struct Watch {
 
 impl Watch {
     pub(super) fn look(&self) -> Look {
-        self.seen.take_in();
+        let taken_in = self.seen.take_in();
         let watch = self.seen.watch();
-        Look { work: watch.work(), silence: watch.waited() }
+        Look { work: watch.work(), silence: if taken_in { watch.waited() } else { Duration::ZERO } }
     }
 }
 

@@ -178,7 +178,7 @@ async fn the_server_is_told_to_notice_a_client_that_is_gone() {
     for name in ["tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"] {
         shown.push(lease.query_one(&format!("SHOW {name}"), &[]).await.unwrap().get::<_, String>(0));
     }
-    assert_eq!(shown, ["7", "2", "2", "11s"]);
+    assert_eq!(shown, ["7", "2", "2", "11000"]);
     let check = lease.query_one("SHOW client_connection_check_interval", &[]).await.unwrap().get::<_, String>(0);
     assert_eq!(check, "2s");
     drop(lease);

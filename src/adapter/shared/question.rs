@@ -98,7 +98,7 @@ impl<C: Connect> Shared<C> {
         let Some(place) = core.place(slot) else { return };
         let (Some(dial), Some(watch), Some(ending)) = (place.dial, &place.watch, &place.ending) else { return };
         let death = self.connect.condemn(watch, failure.clone());
-        if ending.death.set(death).is_ok() {
+        if death.is_none_or(|death| ending.death.set(death).is_ok()) {
             self.blame(core, dial, failure, Kind::Lost);
         }
     }

@@ -135,7 +135,9 @@ impl Stage {
         moments: Moments,
         mend: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<Measured> {
-        let beyond = self.sockets()?.saturating_sub(usize::from(self.pool.policy().max_size));
+        // Beside the sessions one at each endpoint that only asks about others.
+        let most = usize::from(self.pool.policy().max_size) + self.ports.len();
+        let beyond = self.sockets()?.saturating_sub(most);
         let mut run = Measured::default();
         let ports = self.ports.clone();
         let log = self.crew.stop().await;
