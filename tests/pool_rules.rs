@@ -91,6 +91,15 @@ fn a_session_lives_at_most_as_long_as_the_policy_says_and_a_share_less_by_chance
 }
 
 #[test]
+fn a_session_whose_life_is_over_is_closed_and_not_asked() {
+    let mut bench = Bench::new(1, |policy| policy.lifetime_max = Some(Span::from_secs(40)));
+    bench.open(0);
+    bench.pass(40_000);
+    bench.ask(1);
+    assert_eq!((bench.pool.tally().closing, bench.pool.tally().probing), (1, 0));
+}
+
+#[test]
 fn a_session_of_an_outage_is_on_trial() {
     let mut bench = Bench::new(1, |_| {});
     bench.ask(1);
