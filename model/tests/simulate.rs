@@ -234,6 +234,18 @@ fn costly_rejections_livelock_from_the_predicted_fleet_on() {
     assert_eq!(recovered(115), (false, true), "relink's ceiling grows with the outage");
 }
 
+/// What a hint would be worth: whoever is told when there will be room needs no window of its own.
+#[test]
+fn a_server_that_says_when_to_come_back_is_not_dialed_in_vain() {
+    let with = |overflow| World { overflow, ..world(4_800, 16, 20, 20) };
+    let figures = |overflow, name| figures(&with(overflow), name);
+    assert!(!figures(Overflow::Reject, "full").recovered);
+    assert!(figures(Overflow::Hint, "full").recovered);
+    let (rejected, hinted) = (figures(Overflow::Reject, "relink"), figures(Overflow::Hint, "relink"));
+    assert!(hinted.recovered && rejected.recovered, "{hinted:?}, {rejected:?}");
+    assert!(hinted.dials_per_slot_after < rejected.dials_per_slot_after, "{hinted:?}, {rejected:?}");
+}
+
 /// T2: a queue longer than the clients are patient is full of those who are gone, if N/W ≥ C.
 #[test]
 fn a_queue_longer_than_patience_livelocks_as_predicted() {

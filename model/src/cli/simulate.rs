@@ -30,6 +30,7 @@ Exit codes: 0 simulated, whatever came of it; 2 bad usage; 3 a file cannot be wr
 /// What they do not.
 const LIMITS: &str = "\
 What this does not show:
+  No database says when to come back: --overflow hint shows what that would be worth, and is no default.
   Set-ups all cost the same. On a real server their cost varies, also with its load.
   A rejection costs what --reject-cost says; 0.2 of a set-up is an assumption, not a measurement. Try others.
   A server loses all its sessions in one instant and is then away for everybody: no outage of a part of the clients,

@@ -121,10 +121,10 @@ where
 fn told(world: &World) -> String {
     let sets_up = format!("back, it sets up {} a second", world.capacity_per_s);
     match world.overflow {
-        Overflow::Reject if world.reject_cost > Ratio::default() => {
+        Overflow::Reject | Overflow::Hint if world.reject_cost > Ratio::default() => {
             format!("{sets_up}, and to reject one is {} of that work", world.reject_cost)
         }
-        Overflow::Drop | Overflow::Rst | Overflow::Reject => sets_up,
+        Overflow::Drop | Overflow::Rst | Overflow::Reject | Overflow::Hint => sets_up,
     }
 }
 

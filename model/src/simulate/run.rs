@@ -11,7 +11,7 @@ use super::{
     meter::{Bin, Figures, Meter},
     queue::Queue,
     script::{Turn, script},
-    server::{Admission, Caller, Server},
+    server::{Admission, Caller, Condition, Endpoint, Server},
     world::{FLAP, Kind, ROUND_TRIP, World},
 };
 
@@ -67,24 +67,10 @@ enum What {
     Rejected(u8),
     /// A flapping server ends a session.
     Dropped,
+    /// A process has stayed away for as long as a server told it to.
+    Hinted,
     /// A set-up of a sharing server may be done.
     Share,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Condition {
-    Serving,
-    Away(Kind),
-}
-
-struct Endpoint {
-    server: Server,
-    condition: Condition,
-    primary: bool,
-    /// Which life of the server this is: set-ups of an earlier one ended with it.
-    era: u8,
-    /// The earliest [`What::Share`] in the queue.
-    share_queued: u64,
 }
 
 struct Run<'a> {
@@ -186,7 +172,7 @@ impl<'a> Run<'a> {
                     self.fleet.step(id, now, Event::Elapsed);
                 }
             }
-            What::Resend(_) | What::Refused | What::Served(_) | What::Rejected(_) | What::Dropped => {
+            What::Resend(_) | What::Refused | What::Served(_) | What::Rejected(_) | What::Dropped | What::Hinted => {
                 let Some(driver) = self.fleet.driver(id) else { return };
                 driver.taken(now, false);
                 let waited_for = self.fleet.waits_until(id, slot, dial).is_some();
@@ -208,6 +194,7 @@ impl<'a> Run<'a> {
                     self.fleet.step(process, now, Event::Lost { slot, dial, fault: Fault::Lost });
                 }
             }
+            What::Hinted => self.fleet.step(caller.process, now, Event::Resumed),
             What::Resend(_) | What::Refused | What::Timer | What::Share => {}
         }
     }
@@ -308,9 +295,14 @@ impl<'a> Run<'a> {
         if endpoint.era != era {
             return self.died(now, caller, condition, waited_for);
         }
+        let hint = if waited_for { endpoint.server.promise(now) } else { None };
         self.meter.work(reject, true);
         if waited_for {
             self.fail(now, caller, Fault::Overloaded);
+        }
+        if let Some(at) = hint {
+            self.fleet.step(caller.process, now, Event::Paused);
+            self.push_answer(at, caller, What::Hinted);
         }
     }
 

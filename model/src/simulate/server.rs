@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use relink::DialId;
 
-use super::world::{Overflow, Service, World};
+use super::world::{Kind, Overflow, Service, World};
 
 /// Fraction bits of the work that an equal share receives: 2⁻¹⁶ ns.
 const FRACTION: u32 = 16;
@@ -34,6 +34,24 @@ pub(super) enum Admission {
     Reset,
 }
 
+/// Whether a server is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Serving,
+    Away(Kind),
+}
+
+/// A server, and what has befallen it.
+pub(super) struct Endpoint {
+    pub(super) server: Server,
+    pub(super) condition: Condition,
+    pub(super) primary: bool,
+    /// Which life of the server this is: set-ups of an earlier one ended with it.
+    pub(super) era: u8,
+    /// The earliest look at a sharing server that is in the queue.
+    pub(super) share_queued: u64,
+}
+
 #[derive(Clone, Debug)]
 struct Job {
     caller: Caller,
@@ -54,6 +72,8 @@ pub(super) struct Server {
     claimed: u32,
     /// When the last of those admitted so far will be done.
     free_at: u64,
+    /// Until when the capacity is promised to those who were told to come back.
+    promised: u64,
     setups: VecDeque<Job>,
     rejects: VecDeque<Job>,
     /// The work that an equal share has received by `seen_at`.
@@ -73,6 +93,7 @@ impl Server {
             reject: setup * u64::from(world.reject_cost.as_millionths()) / 1_000_000,
             claimed: 0,
             free_at: 0,
+            promised: 0,
             setups: VecDeque::new(),
             rejects: VecDeque::new(),
             received: 0,
@@ -84,6 +105,7 @@ impl Server {
     pub(super) fn forget(&mut self, now: u64) {
         self.claimed = 0;
         self.free_at = now;
+        self.promised = now;
         self.setups.clear();
         self.rejects.clear();
         self.seen_at = now;
@@ -102,8 +124,8 @@ impl Server {
             match self.overflow {
                 Overflow::Drop => return Admission::Dropped,
                 Overflow::Rst => return Admission::Reset,
-                Overflow::Reject if waiting < 2 * self.queue * self.setup => false,
-                Overflow::Reject => return Admission::Dropped,
+                Overflow::Reject | Overflow::Hint if waiting < 2 * self.queue * self.setup => false,
+                Overflow::Reject | Overflow::Hint => return Admission::Dropped,
             }
         };
         self.claimed += u32::from(admitted);
@@ -120,6 +142,14 @@ impl Server {
                 Admission::Shared
             }
         }
+    }
+
+    /// When somebody rejected shall come back, if servers say so: what waits and what was promised comes first.
+    pub(super) fn promise(&mut self, now: u64) -> Option<u64> {
+        (self.overflow == Overflow::Hint).then(|| {
+            self.promised = self.promised.max(now + self.waiting(now)) + self.setup;
+            self.promised
+        })
     }
 
     /// The work that waits, in ns of the whole server; the set-up that is being done does not wait.

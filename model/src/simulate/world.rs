@@ -59,6 +59,9 @@ words! {
     /// It is told that there are too many clients (PostgreSQL's 53300), which costs work; dropped from twice the
     /// queue's work on.
     Reject = "reject",
+    /// The same, and it is told when there will be room. Each process then stays away until then, by pausing its pool.
+    /// No database says so on the wire: it is there to see what such a hint would be worth.
+    Hint = "hint",
 }
 
 words! {
