@@ -137,10 +137,11 @@ fn simulated(world: &World, contender: &Contender, runs: u32) -> Told<(f64, f64)
             [figures.makespan_s.unwrap() * 1e3, dials * f64::from(figures.clients)]
         })
         .collect();
-    [0, 1].map(|which| {
+    let figures: [fn(&Told<f64>) -> f64; 2] = [|[time, _]| *time, |[_, dials]| *dials];
+    figures.map(|figure| {
         let runs = f64::from(runs);
-        let mean = each.iter().map(|told| told[which]).sum::<f64>() / runs;
-        let variance = each.iter().map(|told| (told[which] - mean).powi(2)).sum::<f64>() / (runs - 1.0);
+        let mean = each.iter().map(figure).sum::<f64>() / runs;
+        let variance = each.iter().map(|told| (figure(told) - mean).powi(2)).sum::<f64>() / (runs - 1.0);
         (mean, (variance / runs).sqrt())
     })
 }
