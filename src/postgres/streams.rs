@@ -32,7 +32,8 @@ impl<S> Observing<S> {
         Self { inner, observer }
     }
 
-    /// The driver's own, for code that takes nothing else. Its errors are the driver's from then on: see [`Session::explain`](super::Session::explain).
+    /// The driver's own, for code that takes nothing else. Its errors are the driver's from then on: see
+    /// [`Session::explain`](super::Session::explain).
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -43,17 +43,17 @@ impl Bench {
     }
 
     /// Opens the session of the next dial; `place` counts them.
-    pub(crate) fn open(&mut self, place: usize) {
+    pub(crate) fn open(&mut self, place: u64) {
         let mut tries = 0;
         while self.dialing().is_empty() {
             // Nobody is asking: ask, and do so no more.
-            self.ask(1_000_000 + place as u64);
+            self.ask(1_000_000 + place);
             self.step(Event::Elapsed);
             tries += 1;
             assert!(tries < 10, "no dial starts");
         }
         let (slot, dial) = self.dialing().remove(0);
-        self.step(Event::GaveUp { lease: LeaseId(1_000_000 + place as u64) });
+        self.step(Event::GaveUp { lease: LeaseId(1_000_000 + place) });
         self.step(Event::Dialed { slot, dial });
         self.step(Event::Elapsed);
     }
@@ -73,7 +73,7 @@ impl Bench {
             self.ask(lease);
         }
         for place in 0..sessions {
-            self.open(place as usize);
+            self.open(place);
         }
         let slots: Vec<u16> = (1..=sessions).map(|lease| self.slot_of(lease)).collect();
         for (slot, lease) in slots.iter().zip(1..) {

@@ -152,7 +152,8 @@ mod tests {
     fn what_must_always_hold_is_missed_by_any_goal() {
         let goal = Goal::of(Errors::Any);
         assert_eq!(missed(goal, |_| ()), [""; 0]);
-        let breaks: [(fn(&mut Measured), &str); 7] = [
+        type Break = fn(&mut Measured);
+        let breaks: [(Break, &str); 7] = [
             (|run| run.never = 2, "2 workers never write again"),
             (|run| run.missing = 1, "1 acknowledged rows missing"),
             (|run| run.ghosts = 1, "1 rows there that were told undone"),
