@@ -116,7 +116,7 @@ impl Harness {
             Command::Grant { lease, slot, dial } => {
                 let (first, _) = self.queue.pop_front().expect("S12: granted to who does not wait");
                 assert_eq!(first, lease, "S12: not in order");
-                let borrowed = Borrowed { slot, dial, work: Work::AtRest };
+                let borrowed = Borrowed { slot, dial, work: Work::AtRest, heard_at: now };
                 assert!(self.leases.values().all(|other| other.dial != dial), "S12: {dial:?} has two borrowers");
                 self.leases.insert(lease, borrowed);
                 let session = self.pool.link(slot).session().expect("S12: lent and not there");

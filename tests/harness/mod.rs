@@ -57,6 +57,8 @@ struct Borrowed {
     slot: u16,
     dial: DialId,
     work: Work,
+    /// The latest sign of life that was told.
+    heard_at: Time,
 }
 
 /// Per endpoint: what the bounds on dials speak of.
@@ -186,7 +188,9 @@ impl Harness {
         let place = bytes.below(self.leases.len());
         let work = work(bytes);
         let Some((&lease, borrowed)) = self.leases.iter_mut().nth(place) else { return };
-        borrowed.work = work;
+        if borrowed.work != work {
+            (borrowed.work, borrowed.heard_at) = (work, self.now);
+        }
         let slot = borrowed.slot;
         self.step(Event::Ended { slot, lease, work }, bytes);
         let link = self.pool.link(slot);
@@ -234,9 +238,14 @@ impl Harness {
     }
 
     /// What a lease's session is seen doing, silent for so long.
-    fn seen(&self, slot: u16, lease: LeaseId, silence: Span) -> Event {
-        let work = self.leases.get(&lease).map_or(Work::AtRest, |borrowed| borrowed.work);
-        let heard_at = Time::from_millis(self.now.as_millis().saturating_sub(silence.as_millis()));
+    fn seen(&mut self, slot: u16, lease: LeaseId, silence: Span) -> Event {
+        let now = self.now;
+        let heard_at = Time::from_millis(now.as_millis().saturating_sub(silence.as_millis()));
+        let Some(borrowed) = self.leases.get_mut(&lease) else {
+            return Event::Worked { slot, lease, work: Work::AtRest, heard_at };
+        };
+        let (work, heard_at) = (borrowed.work, borrowed.heard_at.max(heard_at));
+        borrowed.heard_at = if matches!(work, Work::Statement { .. }) { heard_at } else { now };
         Event::Worked { slot, lease, work, heard_at }
     }
 

@@ -52,6 +52,8 @@ struct Slot<C: Connect> {
     watch: Option<Arc<C::Watch>>,
     /// Where its end is told.
     ending: Option<Arc<Ending>>,
+    /// The latest sign of life that was told: two who look at once may come in the other order.
+    heard_at: Time,
 }
 
 impl<C: Connect> Slot<C> {
@@ -64,6 +66,7 @@ impl<C: Connect> Slot<C> {
         acquired: None,
         watch: None,
         ending: None,
+        heard_at: Time::ZERO,
     };
 }
 

@@ -4,7 +4,7 @@ use std::{mem, sync::Arc};
 
 use super::{Core, Shared};
 use crate::{
-    DialId, Fault, LeaseId, Time,
+    DialId, Fault, LeaseId, Time, Work,
     adapter::{Connect, Failure, Found, Kind, Limits, Look, lease::Kept, session},
     core::{link::Link, pool},
 };
@@ -30,7 +30,11 @@ impl<C: Connect> Shared<C> {
     /// Looks what a lease's session is doing, and tells the machine.
     pub(super) fn look(self: &Arc<Self>, slot: u16, lease: LeaseId, watch: &C::Watch) {
         let look = self.connect.look(watch);
-        self.feed(worked(slot, lease, look, self.now()));
+        let now = self.now();
+        let mut core = self.lock();
+        self.looked(&mut core, slot, lease, look, now);
+        self.publish(&mut core);
+        self.unlock(core);
     }
 
     /// A timeout of the machine has come. Whoever is about to be given up or cut is looked at once more: what has come
@@ -77,7 +81,7 @@ impl<C: Connect> Shared<C> {
         let mut core = self.lock();
         let link = core.machine.link(slot);
         if let Some(lease) = link.lease().filter(|_| link.dial() == Some(dial)) {
-            self.step(&mut core, now, worked(slot, lease.id, look, now));
+            self.looked(&mut core, slot, lease.id, look, now);
         }
         let link = core.machine.link(slot);
         let open = link.dial() == Some(dial) && link.question() == Some(by);
@@ -91,6 +95,15 @@ impl<C: Connect> Shared<C> {
         }
         self.publish(&mut core);
         self.unlock(core);
+    }
+
+    fn looked(self: &Arc<Self>, core: &mut Core<C>, slot: u16, lease: LeaseId, look: Look, now: Time) {
+        let Look { work, silence } = look;
+        let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        let Some(place) = core.place(slot) else { return };
+        let heard_at = place.heard_at.max(Time::from_millis(now.as_millis().saturating_sub(silence)));
+        place.heard_at = if matches!(work, Work::Statement { .. }) { heard_at } else { now };
+        self.step(core, now, pool::Event::Worked { slot, lease, work, heard_at });
     }
 
     /// Says why a session is ended before its calls fail for it; the first reason counts.
@@ -112,10 +125,4 @@ impl<C: Connect> Shared<C> {
         };
         self.condemn(core, slot, failure);
     }
-}
-
-fn worked(slot: u16, lease: LeaseId, look: Look, now: Time) -> pool::Event {
-    let silence = u64::try_from(look.silence.as_millis()).unwrap_or(u64::MAX);
-    let heard_at = Time::from_millis(now.as_millis().saturating_sub(silence));
-    pool::Event::Worked { slot, lease, work: look.work, heard_at }
 }

@@ -104,7 +104,8 @@ pub enum Event {
         lease: LeaseId,
         /// What it is doing.
         work: Work,
-        /// The server was last heard of, or the statement in flight was sent, then; not later than now.
+        /// The server was last heard of, or the statement in flight was sent, then: not later than now, and not earlier
+        /// than what was told of this session before, which of one that rests is that time.
         heard_at: Time,
     },
     /// The server was asked about a session, and nothing shows that it is dead.

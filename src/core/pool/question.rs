@@ -45,8 +45,10 @@ impl Pool {
         core::iter::once(asker).chain(self.free.iter().rev().copied()).find(is_ready)
     }
 
-    /// Starts the dials of askers that the pacer lets start now, and wakes for those that it lets start later.
-    pub(super) fn dial_askers(&mut self, turn: &mut Turn<'_>) {
+    /// Starts the dials of askers that the pacer lets start now, and wakes for those that it lets start later. Whether
+    /// one has started.
+    pub(super) fn dial_askers(&mut self, turn: &mut Turn<'_>) -> bool {
+        let mut started = false;
         for (slot, endpoint) in self.asker_slots().zip(0..) {
             let at = self.asker_at(endpoint);
             if at > turn.now {
@@ -59,7 +61,9 @@ impl Pool {
             };
             self.pass(turn, slot, link::Event::Granted { dial, deadline, topology: self.topology }, None);
             turn.out.push(Command::Dial { slot, dial });
+            started = true;
         }
+        started
     }
 
     /// When an asker may be dialed next.

@@ -21,7 +21,10 @@ impl Pool {
         self.want(turn);
         self.hold_back(turn);
         self.dial(turn);
-        self.dial_askers(turn);
+        // A dial that starts for an asker may be due a hedge.
+        while self.dial_askers(turn) {
+            self.dial(turn);
+        }
     }
 
     /// Closes up to `most` of the free sessions. The one that was used longest ago goes first.
