@@ -204,7 +204,7 @@ impl Connect for Postgres {
     }
 
     fn watch(&self, session: &Session) -> Watch {
-        Watch { seen: session.seen().clone(), identity: session.identity }
+        Watch::new(session.seen().clone(), session.identity)
     }
 
     fn look(&self, watch: &Watch) -> Look {
@@ -222,7 +222,7 @@ impl Connect for Postgres {
     }
 
     fn condemn(&self, watch: &Watch, failure: Failure) -> Option<Death> {
-        Some(watch.seen.condemn(failure))
+        Some(watch.condemn(failure))
     }
 
     fn adopted(&self, session: &mut Session, demoted: impl Fn() + Send + Sync + 'static) {

@@ -5,7 +5,7 @@
 
 use std::{
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,10 +14,10 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 use super::{Postgres, config::Transport, evidence, life::Seen, role, session::Session};
 use crate::{
     Fault, Phase, Role, Work,
-    adapter::{Failure, Found, Limits, Look},
+    adapter::{Death, Failure, Found, Limits, Look},
 };
 
-/// Between two looks that must agree: on a path that has just healed the question may overtake the statement.
+/// Between two looks, and at least between the first and the last that must agree.
 const APART: Duration = Duration::from_millis(250);
 
 /// An answer that took longer says how things were, not how they are, and is void.
@@ -74,11 +74,29 @@ fn set(parameters: &[(&str, u128)]) -> String {
 
 /// What is seen of a session while a borrower has it.
 pub struct Watch {
-    pub(super) seen: Seen,
-    pub(super) identity: Option<Identity>,
+    seen: Seen,
+    identity: Option<Identity>,
+    doubt: Mutex<Option<Doubt>>,
+}
+
+/// What the looks so far agree on.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    sign: Sign,
+    since: Instant,
+    /// How long the caller had waited by then.
+    waited: Duration,
 }
 
 impl Watch {
+    pub(super) fn new(seen: Seen, identity: Option<Identity>) -> Self {
+        Self { seen, identity, doubt: Mutex::new(None) }
+    }
+
+    pub(super) fn condemn(&self, failure: Failure) -> Death {
+        self.seen.condemn(failure)
+    }
+
     pub(super) fn look(&self) -> Look {
         let taken_in = self.seen.take_in();
         let watch = self.seen.watch();
@@ -116,12 +134,15 @@ enum Sign {
 }
 
 impl Sign {
-    /// How long it must have been seen until it is believed.
-    const fn seen_for(self, grace: Duration) -> Duration {
+    /// How long it must have been seen until it is believed, if the caller had waited for `waited` at first.
+    ///
+    /// On a path that has just healed the question overtakes what was lost: a kernel sends it again after twice the
+    /// time of before (RFC 6298, 5.5), so within as long again as it has been lost.
+    fn seen_for(self, waited: Duration, grace: Duration) -> Duration {
         match self {
             Self::Alive | Self::Gone => Duration::ZERO,
-            Self::NotArrived | Self::AnswerLost => APART,
-            Self::Stuck => grace,
+            Self::NotArrived | Self::AnswerLost => APART.max(waited),
+            Self::Stuck => grace.max(waited),
         }
     }
 
@@ -169,19 +190,21 @@ struct Subject<'a> {
     place: usize,
     watch: &'a Watch,
     identity: Identity,
-    /// What the looks so far agree on, and since when.
-    seen: Option<(Sign, Instant)>,
 }
 
 impl Subject<'_> {
     /// What is decided by one more look, which began at `asked`.
-    fn decide(&mut self, row: &Row, asked: Instant, grace: Duration) -> Option<Sign> {
+    fn decide(&self, row: &Row, asked: Instant, grace: Duration) -> Option<Sign> {
         let look = self.watch.look();
         let waits = matches!(look.work, Work::Statement { .. });
         let sign = if waits { judge(row, look.silence, grace) } else { Sign::Alive };
-        let (_, since) = self.seen.filter(|(before, _)| *before == sign).unwrap_or((sign, asked));
-        self.seen = Some((sign, since));
-        (asked.duration_since(since) >= sign.seen_for(grace)).then_some(sign)
+        let mut doubt = self.watch.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        // A caller that was answered since then waits for something else.
+        let same = |doubt: &Doubt| doubt.sign == sign && look.silence >= asked.duration_since(doubt.since);
+        let agreed = doubt.filter(same).unwrap_or(Doubt { sign, since: asked, waited: look.silence });
+        *doubt = Some(agreed);
+        let Doubt { since, waited, .. } = agreed;
+        (asked.duration_since(since) >= sign.seen_for(waited, grace)).then_some(sign)
     }
 }
 
@@ -199,7 +222,7 @@ pub(crate) async fn ask(
     let mut open = Vec::new();
     for (place, watch) in about.iter().enumerate() {
         match watch.identity {
-            Some(identity) => open.push(Subject { place, watch, identity, seen: None }),
+            Some(identity) => open.push(Subject { place, watch, identity }),
             None => found(place, Found::Alive),
         }
     }
@@ -210,7 +233,7 @@ pub(crate) async fn ask(
         let over = begun.elapsed() + APART * 2 > limits.within;
         let grace = limits.grace.max(took * 4);
         let mut undecided = Vec::new();
-        for (mut subject, row) in open.into_iter().zip(rows) {
+        for (subject, row) in open.into_iter().zip(rows) {
             let sign = if took > PROMPT { None } else { subject.decide(&row, asked, grace) };
             match sign {
                 Some(Sign::Alive) => found(subject.place, Found::Alive),
@@ -333,9 +356,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_show_since_when_must_be_seen_for_longer() {
-        assert_eq!(Sign::Gone.seen_for(GRACE), Duration::ZERO);
-        assert_eq!(Sign::NotArrived.seen_for(GRACE), APART);
-        assert_eq!(Sign::Stuck.seen_for(GRACE), GRACE);
+    fn a_sign_is_believed_when_what_was_lost_would_have_been_sent_again() {
+        let (soon, late) = (APART / 2, GRACE * 3);
+        assert_eq!(Sign::Gone.seen_for(late, GRACE), Duration::ZERO);
+        assert_eq!([soon, late].map(|waited| Sign::NotArrived.seen_for(waited, GRACE)), [APART, late]);
+        assert_eq!([soon, late].map(|waited| Sign::Stuck.seen_for(waited, GRACE)), [GRACE, late]);
     }
 }

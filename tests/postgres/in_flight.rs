@@ -18,8 +18,8 @@ use crate::{
     support::{Postgres, Signal},
 };
 
-/// The default policy: patience, then two looks 250 ms apart.
-const FREED: Duration = Duration::from_millis(1_500);
+/// The default policy: patience, and as long again for what a kernel may still send, in looks 250 ms apart.
+const FREED: Duration = Duration::from_millis(2_500);
 
 fn table(server: &Postgres) {
     server.psql("CREATE TABLE t (a int); ALTER TABLE t OWNER TO app").unwrap();
