@@ -29,7 +29,7 @@ pub(crate) async fn dial(
     index: usize,
     accepted: impl FnOnce() + Send,
 ) -> Result<Opened<Session>, Failure> {
-    let Place { endpoint, path } = postgres.place(index)?;
+    let Place { endpoint, path, traffic } = postgres.place(index)?;
     let reached = async {
         let reached = transport::reach(&postgres.names, endpoint, postgres.config.transport, &postgres.rules).await?;
         accepted();
@@ -37,7 +37,7 @@ pub(crate) async fn dial(
     };
     // Beside each other: a server gives little time for authentication, and the policy little for the transport.
     let (password, (wire, peer)) = tokio::try_join!(postgres.password(), reached)?;
-    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer).await?);
+    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer).await?, Arc::clone(traffic));
     let watch = tap.watch();
     let mut driver = postgres.config.driver.clone();
     if let Some(password) = password {

@@ -26,6 +26,7 @@ mod streams;
 mod tap;
 #[cfg(feature = "rustls")]
 mod tls;
+mod traffic;
 mod transaction;
 mod transport;
 mod wire;
@@ -86,6 +87,7 @@ pub struct Postgres {
 struct Place {
     endpoint: config::Endpoint,
     path: role::Path,
+    traffic: Arc<traffic::Traffic>,
 }
 
 impl Postgres {
@@ -108,7 +110,11 @@ impl Postgres {
             places: config
                 .endpoints
                 .iter()
-                .map(|endpoint| Place { endpoint: endpoint.clone(), path: role::Path::default() })
+                .map(|endpoint| Place {
+                    endpoint: endpoint.clone(),
+                    path: role::Path::default(),
+                    traffic: Arc::default(),
+                })
                 .collect(),
             names: names::Names::default(),
             rules: Arc::default(),

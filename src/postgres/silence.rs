@@ -4,6 +4,7 @@
 //! same from here; the server knows whether it works on the statement, waits for one, or waits to send.
 
 use std::{
+    mem,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -19,6 +20,9 @@ use crate::{
 
 /// Between two looks, and at least between the first and the last that must agree.
 const APART: Duration = Duration::from_millis(250);
+
+/// How exactly waits are measured.
+const TICK: Duration = Duration::from_millis(2);
 
 /// An answer that took longer says how things were, not how they are, and is void.
 const PROMPT: Duration = Duration::from_millis(250);
@@ -84,8 +88,6 @@ pub struct Watch {
 struct Doubt {
     sign: Sign,
     since: Instant,
-    /// How long the caller had waited by then.
-    waited: Duration,
 }
 
 impl Watch {
@@ -125,63 +127,74 @@ enum Sign {
     Alive,
     /// The process has gone.
     Gone,
-    /// The server waits for a statement, and has since before this one was sent.
-    NotArrived,
-    /// The server waits for a statement, and has answered this one.
-    AnswerLost,
+    /// The server waits for a statement; whether it has answered this one, where that can be told.
+    Rests { answered: Option<bool> },
     /// The server waits to send, or for the client, and does not show since when.
     Stuck,
 }
 
 impl Sign {
-    /// How long it must have been seen until it is believed, if the caller had waited for `waited` at first.
-    ///
-    /// On a path that has just healed the question overtakes what was lost: a kernel sends it again after twice the
-    /// time of before (RFC 6298, 5.5), so within as long again as it has been lost.
-    fn seen_for(self, waited: Duration, grace: Duration) -> Duration {
-        match self {
-            Self::Alive | Self::Gone => Duration::ZERO,
-            Self::NotArrived | Self::AnswerLost => APART.max(waited),
-            Self::Stuck => grace.max(waited),
-        }
-    }
-
     const fn means(self) -> &'static str {
         match self {
             Self::Alive => "it is at work",
             Self::Gone => "its process has gone",
-            Self::NotArrived => "the statement has not arrived, and it has waited for one",
-            Self::AnswerLost => "the statement was answered, the answer is lost, and it has waited for the next",
+            Self::Rests { answered: Some(false) } => "the statement has not arrived, and it has waited for one",
+            Self::Rests { answered: Some(true) } => {
+                "the statement was answered, the answer is lost, and it has waited for the next"
+            }
+            Self::Rests { answered: None } => "the statement or its answer is lost, and it has waited for one",
             Self::Stuck => "it waits to send, or for the client, and nothing comes through",
         }
     }
 }
 
-/// What a row says of a caller that has waited for `waited`; `grace` is how long the server must have waited, too.
-fn judge(row: &Row, waited: Duration, grace: Duration) -> Sign {
+/// How long everybody has waited at one look.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    /// The caller, without a sign of life.
+    caller: Duration,
+    /// We for this look's answer: what the server says is true of a moment within it.
+    answer: Duration,
+    /// How long the server must have waited, too.
+    grace: Duration,
+}
+
+/// What a row says. `None` is not yet: the server waits, and so does the caller, but not for long enough.
+fn judge(row: &Row, wait: Wait) -> Option<Sign> {
     match (row.same_server, row.process) {
         // Another server answers at the same address, or this one was started anew: nobody can tell which.
-        (false, _) | (true, Some(None)) => return Sign::Alive,
-        (true, None | Some(Some(false))) => return Sign::Gone,
+        (false, _) | (true, Some(None)) => return Some(Sign::Alive),
+        (true, None | Some(Some(false))) => return Some(Sign::Gone),
         (true, Some(Some(true))) => {}
     }
     let (waits_for, state) = (row.waits_for.as_deref(), row.state.as_deref());
-    if waited < grace {
-        return Sign::Alive;
-    }
-    if waits_for == Some("ClientWrite") || state == Some("disabled") && waits_for == Some("ClientRead") {
-        return Sign::Stuck;
-    }
-    let rests = state.is_some_and(|state| state.starts_with("idle")) || waits_for == Some("ClientRead");
-    match row.age {
-        Some(age) if rests && age >= grace => {
-            if age > waited {
-                Sign::NotArrived
-            } else {
-                Sign::AnswerLost
+    let is_stuck = waits_for == Some("ClientWrite") || state == Some("disabled") && waits_for == Some("ClientRead");
+    let sign = match row.age {
+        _ if is_stuck => Sign::Stuck,
+        Some(age) if state.is_some_and(|state| state.starts_with("idle")) || waits_for == Some("ClientRead") => {
+            if age < wait.grace {
+                return None;
             }
+            let (least, most) = (wait.caller.saturating_sub(wait.answer + TICK), wait.caller + TICK);
+            let answered = if (least..=most).contains(&age) { None } else { Some(age < least) };
+            Sign::Rests { answered }
         }
-        Some(_) | None => Sign::Alive,
+        Some(_) | None => return Some(Sign::Alive),
+    };
+    (wait.caller >= wait.grace).then_some(sign)
+}
+
+/// Whether a sign is believed that every look of the time `seen` has shown.
+///
+/// What was lost on its way is sent again, and on a path that has just healed the question overtakes it: a kernel doubles
+/// the time from one attempt to the next (RFC 6298, 5.5). So where the path has been whole for longer than it may
+/// have been broken before that, nothing is still to come.
+fn is_believed(sign: Sign, seen: Duration, wait: Wait, whole: Duration) -> bool {
+    let healed = whole >= wait.caller.saturating_sub(whole) + APART;
+    match sign {
+        Sign::Alive | Sign::Gone => true,
+        Sign::Rests { .. } => seen >= APART && healed,
+        Sign::Stuck => seen >= wait.grace.max(APART) && healed,
     }
 }
 
@@ -195,16 +208,25 @@ struct Subject<'a> {
 impl Subject<'_> {
     /// What is decided by one more look, which began at `asked`.
     fn decide(&self, row: &Row, asked: Instant, grace: Duration) -> Option<Sign> {
+        let answer = asked.elapsed();
         let look = self.watch.look();
+        let wait = Wait { caller: look.silence, answer, grace };
         let waits = matches!(look.work, Work::Statement { .. });
-        let sign = if waits { judge(row, look.silence, grace) } else { Sign::Alive };
+        let sign = if waits { judge(row, wait) } else { Some(Sign::Alive) };
         let mut doubt = self.watch.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sign) = sign else {
+            *doubt = None;
+            return None;
+        };
         // A caller that was answered since then waits for something else.
-        let same = |doubt: &Doubt| doubt.sign == sign && look.silence >= asked.duration_since(doubt.since);
-        let agreed = doubt.filter(same).unwrap_or(Doubt { sign, since: asked, waited: look.silence });
-        *doubt = Some(agreed);
-        let Doubt { since, waited, .. } = agreed;
-        (asked.duration_since(since) >= sign.seen_for(waited, grace)).then_some(sign)
+        let same = |doubt: &Doubt| {
+            mem::discriminant(&doubt.sign) == mem::discriminant(&sign)
+                && look.silence >= asked.duration_since(doubt.since)
+        };
+        let since = doubt.filter(same).map_or(asked, |doubt| doubt.since);
+        *doubt = Some(Doubt { sign, since });
+        let whole = self.watch.seen.watch().whole_for();
+        is_believed(sign, asked.duration_since(since), wait, whole).then_some(sign)
     }
 }
 
@@ -261,7 +283,7 @@ async fn end(client: &Client, identity: Identity, sign: Sign, age: Option<Durati
         Ok(_) => "",
         Err(_) => "; its process could not be ended",
     };
-    let since = age.filter(|_| matches!(sign, Sign::NotArrived | Sign::AnswerLost));
+    let since = age.filter(|_| matches!(sign, Sign::Rests { .. }));
     let since = since.map_or_else(String::new, |age| format!(" for {:.1} s", age.as_secs_f64()));
     let fault = if sign == Sign::Gone { Fault::Lost } else { Fault::TimedOut };
     let message = format!("no answer, and the server says of this session: {}{since}{failed}", sign.means());
@@ -321,45 +343,67 @@ mod tests {
         Row { same_server: true, process: Some(Some(true)), state: Some(state.into()), waits_for, age }
     }
 
+    fn waited(ms: u64) -> Wait {
+        Wait { caller: Duration::from_millis(ms), answer: Duration::from_millis(20), grace: GRACE }
+    }
+
     /// As PostgreSQL 15 was observed to answer, a second and a half after the statement was sent.
     #[test]
     fn a_slow_statement_is_told_from_a_dead_socket() {
+        let rests = |answered| Some(Sign::Rests { answered });
+        let (not_arrived, answer_lost) = (rests(Some(false)), rests(Some(true)));
         for (name, row, expected) in [
-            ("sleeps", row("active", "PgSleep", 1_500), Sign::Alive),
-            ("computes", row("active", "", 1_500), Sign::Alive),
-            ("waits for a lock", row("active", "relation", 1_500), Sign::Alive),
-            ("sorts on disk", row("active", "BufFileWrite", 1_500), Sign::Alive),
-            ("parallel", row("active", "ExecuteGather", 1_500), Sign::Alive),
-            ("hole before the statement", row("idle", "ClientRead", 7_000), Sign::NotArrived),
-            ("the same in a transaction", row("idle in transaction", "ClientRead", 7_000), Sign::NotArrived),
-            ("the same after an error", row("idle in transaction (aborted)", "ClientRead", 7_000), Sign::NotArrived),
-            ("stopped while it was idle", row("idle", "", 7_000), Sign::NotArrived),
-            ("answered a moment ago", row("idle", "ClientRead", 400), Sign::Alive),
-            ("answered long ago", row("idle", "ClientRead", 1_400), Sign::AnswerLost),
-            ("sends into a hole", row("active", "ClientWrite", 1_500), Sign::Stuck),
-            ("tracks nothing, computes", Row { age: None, ..row("disabled", "", 0) }, Sign::Alive),
-            ("tracks nothing, waits", Row { age: None, ..row("disabled", "ClientRead", 0) }, Sign::Stuck),
-            ("ended", Row { process: None, ..row("idle", "ClientRead", 1) }, Sign::Gone),
-            ("its number used again", Row { process: Some(Some(false)), ..row("active", "", 1) }, Sign::Gone),
-            ("another server", Row { same_server: false, process: None, ..row("idle", "", 1) }, Sign::Alive),
-            ("of another role", Row { process: Some(None), state: None, ..row("", "", 9_000) }, Sign::Alive),
+            ("sleeps", row("active", "PgSleep", 1_500), Some(Sign::Alive)),
+            ("computes", row("active", "", 1_500), Some(Sign::Alive)),
+            ("waits for a lock", row("active", "relation", 1_500), Some(Sign::Alive)),
+            ("sorts on disk", row("active", "BufFileWrite", 1_500), Some(Sign::Alive)),
+            ("parallel", row("active", "ExecuteGather", 1_500), Some(Sign::Alive)),
+            ("hole before the statement", row("idle", "ClientRead", 7_000), not_arrived),
+            ("the same in a transaction", row("idle in transaction", "ClientRead", 7_000), not_arrived),
+            ("the same after an error", row("idle in transaction (aborted)", "ClientRead", 7_000), not_arrived),
+            ("stopped while it was idle", row("idle", "", 7_000), not_arrived),
+            ("answered a moment ago", row("idle", "ClientRead", 400), None),
+            ("answered long ago", row("idle", "ClientRead", 1_400), answer_lost),
+            ("sent right after the last answer", row("idle", "ClientRead", 1_490), rests(None)),
+            ("sends into a hole", row("active", "ClientWrite", 1_500), Some(Sign::Stuck)),
+            ("tracks nothing, computes", Row { age: None, ..row("disabled", "", 0) }, Some(Sign::Alive)),
+            ("tracks nothing, waits", Row { age: None, ..row("disabled", "ClientRead", 0) }, Some(Sign::Stuck)),
+            ("ended", Row { process: None, ..row("idle", "ClientRead", 1) }, Some(Sign::Gone)),
+            ("its number used again", Row { process: Some(Some(false)), ..row("active", "", 1) }, Some(Sign::Gone)),
+            ("another server", Row { same_server: false, process: None, ..row("idle", "", 1) }, Some(Sign::Alive)),
+            ("of another role", Row { process: Some(None), state: None, ..row("", "", 9_000) }, Some(Sign::Alive)),
         ] {
-            assert_eq!(judge(&row, Duration::from_millis(1_500), GRACE), expected, "{name}");
+            assert_eq!(judge(&row, waited(1_500)), expected, "{name}");
         }
     }
 
     #[test]
     fn nothing_is_called_dead_before_the_grace_is_over() {
-        let arrives_late = row("idle", "ClientRead", 60_000);
-        assert_eq!(judge(&arrives_late, Duration::from_millis(999), GRACE), Sign::Alive);
-        assert_eq!(judge(&arrives_late, GRACE, GRACE), Sign::NotArrived);
+        for (row, sign) in [
+            (row("idle", "ClientRead", 60_000), Sign::Rests { answered: Some(false) }),
+            (row("active", "ClientWrite", 60_000), Sign::Stuck),
+        ] {
+            assert_eq!(judge(&row, waited(999)), None);
+            assert_eq!(judge(&row, waited(1_000)), Some(sign));
+        }
     }
 
     #[test]
     fn a_sign_is_believed_when_what_was_lost_would_have_been_sent_again() {
-        let (soon, late) = (APART / 2, GRACE * 3);
-        assert_eq!(Sign::Gone.seen_for(late, GRACE), Duration::ZERO);
-        assert_eq!([soon, late].map(|waited| Sign::NotArrived.seen_for(waited, GRACE)), [APART, late]);
-        assert_eq!([soon, late].map(|waited| Sign::Stuck.seen_for(waited, GRACE)), [GRACE, late]);
+        let believed = |sign, seen, caller, whole| {
+            is_believed(sign, Duration::from_millis(seen), waited(caller), Duration::from_millis(whole))
+        };
+        let rests = Sign::Rests { answered: None };
+        assert!(believed(Sign::Gone, 0, 3_000, 0));
+        // A path that was never broken: the statement alone is lost.
+        assert!(!believed(rests, 249, 1_300, 60_000));
+        assert!(believed(rests, 250, 1_300, 60_000));
+        assert!(!believed(Sign::Stuck, 999, 1_999, 60_000));
+        assert!(believed(Sign::Stuck, 1_000, 2_000, 60_000));
+        // One that healed after 1.6 s: an attempt just before that is followed by another within 1.6 s.
+        assert!(!believed(rests, 1_849, 3_449, 1_849));
+        assert!(believed(rests, 1_850, 3_450, 1_850));
+        // One that is broken now, whatever was seen before.
+        assert!(!believed(rests, 9_000, 10_000, 0));
     }
 }

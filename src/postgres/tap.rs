@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,6 +16,7 @@ use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use super::{
     framing::{Framing, Status},
+    traffic::Traffic,
     wire::TakeBack,
 };
 use crate::Work;
@@ -34,7 +35,8 @@ const WAITING: u8 = 64;
 /// What the tap has seen, for whoever asks; written by the tap alone.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    origin: Instant,
+    /// All that is heard of the endpoint, whose clock is ours.
+    traffic: Arc<Traffic>,
     heard_ms: AtomicU64,
     /// When the client last began to wait.
     waits_ms: AtomicU64,
@@ -47,10 +49,10 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    fn new() -> Self {
+    fn new(traffic: Arc<Traffic>) -> Self {
         Self {
-            origin: Instant::now(),
-            heard_ms: AtomicU64::new(0),
+            heard_ms: AtomicU64::new(traffic.now_ms()),
+            traffic,
             waits_ms: AtomicU64::new(0),
             flags: AtomicU8::new(0),
             answered: AtomicU64::new(0),
@@ -81,7 +83,7 @@ impl Watch {
 
     /// The time since the last byte came from the server.
     pub(crate) fn silence(&self) -> Duration {
-        self.origin.elapsed().saturating_sub(Duration::from_millis(self.heard_ms.load(Ordering::Acquire)))
+        self.since(self.heard_ms.load(Ordering::Acquire))
     }
 
     /// For how long the client has waited without a byte from the server; zero while it does not wait, has more to
@@ -90,12 +92,16 @@ impl Watch {
         if self.flags.load(Ordering::Acquire) & (WAITING | PARKED | BLOCKED) != WAITING | PARKED {
             return Duration::ZERO;
         }
-        let since = self.heard_ms.load(Ordering::Acquire).max(self.waits_ms.load(Ordering::Acquire));
-        self.origin.elapsed().saturating_sub(Duration::from_millis(since))
+        self.since(self.heard_ms.load(Ordering::Acquire).max(self.waits_ms.load(Ordering::Acquire)))
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn since(&self, ms: u64) -> Duration {
+        Duration::from_millis(self.traffic.now_ms().saturating_sub(ms))
+    }
+
+    /// For how long the endpoint has been heard on one session or the other, without a gap.
+    pub(crate) fn whole_for(&self) -> Duration {
+        self.traffic.whole_for()
     }
 
     /// Whether the last read found nothing, so that no answer waits unread in the driver's hands.
@@ -156,8 +162,8 @@ pub(crate) struct Tap<S: TakeBack> {
 }
 
 impl<S: TakeBack> Tap<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, framing: Framing::new(), blocked: false, parked: false, watch: Arc::new(Watch::new()) }
+    pub(crate) fn new(stream: S, traffic: Arc<Traffic>) -> Self {
+        Self { stream, framing: Framing::new(), blocked: false, parked: false, watch: Arc::new(Watch::new(traffic)) }
     }
 
     pub(crate) fn watch(&self) -> Arc<Watch> {
@@ -186,7 +192,9 @@ impl<S: AsyncRead + TakeBack + Unpin> AsyncRead for Tap<S> {
         let new = buf.filled().get(before..).unwrap_or_default();
         if !new.is_empty() {
             tap.framing.incoming(new);
-            tap.watch.heard_ms.store(tap.watch.now_ms(), Ordering::Release);
+            let now_ms = tap.watch.traffic.now_ms();
+            tap.watch.heard_ms.store(now_ms, Ordering::Release);
+            tap.watch.traffic.hear(now_ms);
             if let Some(pid) = tap.framing.key_pid() {
                 tap.watch.key_pid.store(i64::from(pid), Ordering::Release);
             }
@@ -208,7 +216,7 @@ impl<S: AsyncWrite + TakeBack + Unpin> AsyncWrite for Tap<S> {
             tap.framing.outgoing(buf.get(..*taken).unwrap_or_default());
         }
         if !waited && tap.framing.waiting() {
-            tap.watch.waits_ms.store(tap.watch.now_ms(), Ordering::Release);
+            tap.watch.waits_ms.store(tap.watch.traffic.now_ms(), Ordering::Release);
         }
         tap.publish();
         polled

@@ -59,6 +59,9 @@ async fn a_statement_that_never_arrives_frees_its_caller_and_never_arrives_later
     let run = pool_at(&server, |policy| policy.max_size = 1);
     let lease = run.served().await;
     let pid = backend(&lease).await;
+    // Sent at once, it could not be told from one whose answer is lost.
+    let rests = format!("SELECT clock_timestamp() - state_change > '10 ms' FROM pg_stat_activity WHERE pid = {pid}");
+    comes("the server has rested", async || (server.psql(&rests).unwrap() == "t").then_some(())).await;
     // The kernel takes the statement and its process does not: nothing can be seen of that from here.
     stop(&server, pid);
     let sent = Instant::now();
