@@ -187,7 +187,8 @@ fn a_session_that_came_back_ended_stays_lent_until_its_loss_is_told() {
     assert_eq!(bench.step(Event::Ended { slot, lease: LeaseId(2), work }), [], "who has nothing gives nothing back");
     assert_eq!(bench.step(Event::Ended { slot, lease: LeaseId(1), work }), [], "the next in line waits on");
     let lost = bench.step(Event::Lost { slot, dial, fault: relink::Fault::Lost });
-    let ambiguous = Command::Report { slot, lease: LeaseId(1), fault: relink::Fault::Ambiguous };
+    let (fault, cause) = (relink::Fault::Ambiguous, relink::Fault::Lost);
+    let ambiguous = Command::Report { slot, lease: LeaseId(1), fault, cause };
     assert!(lost.contains(&ambiguous), "{lost:?}");
     assert!(bench.pool.pacer().outage_since().is_some(), "and it is a loss like any other");
 }
@@ -205,6 +206,9 @@ fn a_session_that_came_back_ended_is_cut_if_nobody_tells_of_its_loss() {
     bench.now = over;
     let cut = bench.step(Event::Elapsed);
     assert!(cut.contains(&Command::Link { slot, command: link::Command::Abort(dial) }), "{cut:?}");
+    // It was not silent.
+    let (fault, cause) = (relink::Fault::Lost, relink::Fault::Lost);
+    assert!(cut.contains(&Command::Report { slot, lease: LeaseId(1), fault, cause }), "{cut:?}");
 }
 
 #[test]

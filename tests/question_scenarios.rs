@@ -90,9 +90,12 @@ fn an_endpoint_that_refuses_the_asker_is_not_silent() {
         bench.pass(2_000);
         bench.step(Event::Elapsed);
         bench.pass(2_000);
-        bench.step(Event::Elapsed);
+        assert!(bench.pool.link(0).is_doomed(bench.now), "to be looked at before it is given up");
+        let commands = bench.step(Event::Elapsed);
         let lent = bench.pool.link(0).lease().is_some();
         assert_eq!(lent, spared, "{fault}: {:?}", bench.pool.link(0));
+        let silent = |command: &Command| matches!(command, Command::Report { cause: Fault::TimedOut, .. });
+        assert_eq!(commands.iter().any(silent), !spared, "{fault}: {commands:?}");
     }
 }
 

@@ -32,7 +32,7 @@ impl Moves<'_> {
         let asked =
             ghost.peers.iter().any(|peer| peer.question.is_some() || peer.slot >= ASKERS && peer.line == Line::Dialing);
         // Whoever is about to be given up or cut is looked at first.
-        let doomed = |held: &&Borrower| !held.told && law::is_doomed(&pool.link(held.slot));
+        let doomed = |held: &&Borrower| !held.told && pool.link(held.slot).is_doomed(NOW);
         if let Some(held) = ghost.borrowers.iter().find(doomed) {
             return self.look(held);
         }

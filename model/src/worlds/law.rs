@@ -223,11 +223,6 @@ pub(super) fn judge(world: &World, state: &mut State) {
     }
 }
 
-/// Whether the next timer ends the lease of a link.
-pub(super) fn is_doomed(link: &Link) -> bool {
-    matches!(link, Link::Suspected { again: true, deadline, .. } | Link::Draining { deadline, .. } if *deadline <= NOW)
-}
-
 fn every_place_is_accounted_for(State { pool, ghost }: &State) -> bool {
     let mut tally = Tally::default();
     for link in pool.links() {

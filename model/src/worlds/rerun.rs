@@ -138,7 +138,9 @@ fn command_of(real: &Real, command: Command) -> Command {
             Command::Grant { lease: real.lease(lease), slot, dial: real.dial(dial) }
         }
         Command::Refuse { lease, refusal } => Command::Refuse { lease: real.lease(lease), refusal },
-        Command::Report { slot, lease, fault } => Command::Report { slot, lease: real.lease(lease), fault },
+        Command::Report { slot, lease, fault, cause } => {
+            Command::Report { slot, lease: real.lease(lease), fault, cause }
+        }
         Command::Link { slot, command } => {
             let command = match command {
                 link::Command::Abort(dial) => link::Command::Abort(real.dial(dial)),

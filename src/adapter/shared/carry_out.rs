@@ -19,7 +19,7 @@ impl<C: Connect> Shared<C> {
             Command::Link { slot, command } => self.carry_out_link(core, slot, command),
             Command::Grant { lease, slot, dial } => self.grant(core, lease, slot, dial),
             Command::Refuse { lease, refusal } => self.refuse(core, lease, refusal),
-            Command::Report { slot, lease, fault } => {
+            Command::Report { slot, lease, fault, .. } => {
                 let acquired = core.place(slot).and_then(|place| place.acquired);
                 self.tell_of_lease(acquired, Kind::LeaseLost(lease, fault));
             }

@@ -242,8 +242,8 @@ impl<C: Connect> Shared<C> {
             trace.step(Step { now, event, chance, commands: commands.clone() });
         }
         for command in &commands {
-            if let (pool::Event::Elapsed, Command::Report { slot, .. }) = (event, *command) {
-                self.condemn_overdue(core, slot);
+            if let (pool::Event::Elapsed, Command::Report { slot, cause, .. }) = (event, *command) {
+                self.condemn_overdue(core, slot, cause);
             }
         }
         for command in &commands {

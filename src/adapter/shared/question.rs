@@ -6,7 +6,7 @@ use super::{Core, Shared};
 use crate::{
     DialId, Fault, LeaseId, Time, Work,
     adapter::{Connect, Failure, Found, Kind, Limits, Look, lease::Kept, session},
-    core::{link::Link, pool},
+    core::pool,
 };
 
 /// The session that asks, and those that it asks about.
@@ -49,13 +49,8 @@ impl<C: Connect> Shared<C> {
 
     fn doomed(&self, now: Time) -> Vec<(u16, LeaseId, Arc<C::Watch>)> {
         let mut core = self.lock();
-        let links = (0..).zip(core.machine.links());
-        let is_due = |link: &Link| {
-            matches!(link, Link::Suspected { again: true, deadline, .. } | Link::Draining { deadline, .. }
-                if *deadline <= now)
-        };
-        let due = links.filter(|(_, link)| is_due(link));
-        let due: Vec<_> = due.filter_map(|(slot, link)| Some((slot, link.lease()?.id))).collect();
+        let doomed = (0..).zip(core.machine.links()).filter(|(_, link)| link.is_doomed(now));
+        let due: Vec<_> = doomed.filter_map(|(slot, link)| Some((slot, link.lease()?.id))).collect();
         due.into_iter().filter_map(|(slot, lease)| Some((slot, lease, core.place(slot)?.watch.clone()?))).collect()
     }
 
@@ -116,13 +111,15 @@ impl<C: Connect> Shared<C> {
         }
     }
 
-    /// The same of a lease that a timeout has cut.
-    pub(super) fn condemn_overdue(&self, core: &mut Core<C>, slot: u16) {
-        let failure = if core.machine.is_stopping() {
-            Failure::new(Fault::Lost, "the pool is closed, and its drain deadline has passed")
+    /// The same of a lease that a timeout has ended.
+    pub(super) fn condemn_overdue(&self, core: &mut Core<C>, slot: u16, cause: Fault) {
+        let why = if cause == Fault::TimedOut {
+            "the server was silent, and asked about the session twice, stayed silent"
+        } else if core.machine.is_stopping() {
+            "the pool is closed, and its drain deadline has passed"
         } else {
-            Failure::new(Fault::TimedOut, "the server was silent, and asked about the session twice, stayed silent")
+            "the session has ended, and nothing else was heard of its end within close_deadline"
         };
-        self.condemn(core, slot, failure);
+        self.condemn(core, slot, Failure::new(cause, why));
     }
 }

@@ -395,6 +395,11 @@ impl Link {
         }
     }
 
+    /// Whether [`Event::Elapsed`] would end the lease now: a driver looks what the lease is doing before it feeds that.
+    pub fn is_doomed(&self, now: Time) -> bool {
+        matches!(self, Suspected { again: true, deadline, .. } | Draining { deadline, .. } if *deadline <= now)
+    }
+
     fn asks(&self, dial: DialId, by: Time) -> bool {
         self.dial() == Some(dial) && self.question() == Some(by)
     }

@@ -204,8 +204,10 @@ pub enum Command {
         slot: u16,
         /// The lease.
         lease: LeaseId,
-        /// [`Fault::Ambiguous`] if a statement in flight may have become durable.
+        /// [`Fault::Ambiguous`] if a statement in flight may have become durable; else the cause.
         fault: Fault,
+        /// What ended the session: [`Fault::TimedOut`] if it was silent, [`Fault::Lost`] if the lease was cut.
+        cause: Fault,
     },
 }
 

@@ -263,7 +263,7 @@ impl Pool {
                 break;
             }
             let event = self.due(turn, slot);
-            self.pass(turn, slot, event, Some(Fault::TimedOut));
+            self.pass(turn, slot, event, None);
         }
     }
 

@@ -31,7 +31,7 @@ impl Pool {
         }
         let given_back = matches!(event, link::Event::Returned { .. });
         if let Some(lease) = before.lease().filter(|_| !given_back && matches!(after, Link::Closing { .. })) {
-            turn.out.push(Command::Report { slot, lease: lease.id, fault: lease.work.loss(fault) });
+            turn.out.push(Command::Report { slot, lease: lease.id, fault: lease.work.loss(fault), cause: fault });
         }
         if let Some(event) = meaning(before, after, event, fault, turn.now) {
             self.note_refusal(turn.policy, event);
