@@ -26,6 +26,11 @@ pub enum Target {
 }
 
 impl Target {
+    /// Whether only a primary will do.
+    pub const fn wants_primary(self) -> bool {
+        matches!(self, Self::ReadWrite | Self::Primary)
+    }
+
     /// Whether a server of this role will do.
     pub const fn accepts(self, role: Role) -> bool {
         match self {

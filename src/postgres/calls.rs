@@ -49,10 +49,13 @@ macro_rules! calls {
             /// borrowers; past 256 texts it is prepared anew each time. Not for PgBouncer's transaction
             /// mode, where the next transaction may run on a server connection that has never heard of it.
             ///
+            /// One that has vanished from the server (SQLSTATE 26000) fails once: then all of the session are
+            /// prepared anew.
+            ///
             /// # Errors
             /// The server's, and when the session has ended.
             pub async fn prepare_cached(&self, query: &str) -> Result<Statement, Error> {
-                self.observer.call(self.statements.prepared(self.driver(), query)).await
+                self.observer.prepared(self.driver(), query).await
             }
 
             /// All rows of a query.

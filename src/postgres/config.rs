@@ -128,6 +128,7 @@ pub struct Config {
     pub(crate) tls_direct: bool,
     pub(crate) root_certificate: Option<PathBuf>,
     pub(crate) transport: Transport,
+    pub(crate) fenced: bool,
 }
 
 impl Config {
@@ -170,6 +171,24 @@ impl Config {
     #[must_use]
     pub fn credentials(mut self, provider: impl Fn() -> Credential + Send + Sync + 'static) -> Self {
         self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Whether a primary that was replaced is refused; so it is unless this says otherwise.
+    ///
+    /// A primary that is cut off while its standby is promoted does not know of it, and takes writes that will be lost. Who
+    /// asks for a primary (`target_session_attrs` `read-write` or `primary`) therefore has the number of the server's
+    /// timeline looked up at each dial and each re-check of a session, in a round trip that they take anyway on a direct
+    /// path, and one more in a dial through a proxy. One below the highest that a server of this set has shown, of the
+    /// same database, is [`Fault::WrongRole`](crate::Fault::WrongRole). A server that does not know the question, or refuses
+    /// it, is not asked again.
+    ///
+    /// What remains: as long as the old primary answers, nobody may have dialed the new one, and then nobody here knows of
+    /// it. Whoever does can call [`Pool::demoted`](crate::adapter::Pool::demoted), which has every session asked again, but
+    /// only a server that is stopped, or that waits for its standby (`synchronous_standby_names`), loses no writes.
+    #[must_use]
+    pub fn fenced(mut self, fenced: bool) -> Self {
+        self.fenced = fenced;
         self
     }
 
@@ -274,6 +293,7 @@ impl TryFrom<tokio_postgres::Config> for Config {
             tls_direct: given.get_ssl_negotiation() == SslNegotiation::Direct,
             root_certificate: None,
             transport: Transport::default(),
+            fenced: true,
             driver: driver(&given),
         })
     }

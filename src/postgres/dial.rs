@@ -3,20 +3,21 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
+use tokio_postgres::Client;
 
 use super::{
     Place, Postgres, evidence,
     life::Life,
     observer::Observer,
     role,
-    session::{Session, Statements},
-    silence,
+    session::Session,
+    silence::{self, Identity},
     tap::Tap,
     transport,
     wire::AsItIs,
 };
 use crate::{
-    Phase, Rule,
+    Phase, Role, Rule,
     adapter::{Failure, Opened},
 };
 
@@ -29,7 +30,8 @@ pub(crate) async fn dial(
     index: usize,
     accepted: impl FnOnce() + Send,
 ) -> Result<Opened<Session>, Failure> {
-    let Place { endpoint, path, traffic } = postgres.place(index)?;
+    let place = postgres.place(index)?;
+    let Place { endpoint, traffic, .. } = place;
     let reached = async {
         let reached = transport::reach(&postgres.names, endpoint, postgres.config.transport, &postgres.rules).await?;
         accepted();
@@ -47,24 +49,54 @@ pub(crate) async fn dial(
     let (client, connection) = connected.map_err(|error| evidence::failure(&error, Phase::Connect, &postgres.rules))?;
     let mut life = Life::new(connection, watch, Arc::clone(&postgres.rules));
     let seen = life.seen();
-    let (role, direct) = beside(&mut life, role::learn(&client, &seen, path), &postgres.rules).await?;
-    if !postgres.config.target.accepts(role) {
-        drop(client);
-        let _ = timeout(GOODBYE, life).await;
-        return Err(role::unwanted(&endpoint.to_string(), role, postgres.config.target));
-    }
-    // Behind a proxy the process may be anybody's a moment later.
-    let identity = if direct {
-        let identified = silence::identify(&client, postgres.config.transport);
-        beside(&mut life, async { Ok(identified.await) }, &postgres.rules).await?
-    } else {
-        None
+    let met = match meet(postgres, place, &client, &mut life).await? {
+        Ok(met) => met,
+        Err(unwanted) => {
+            drop(client);
+            let _ = timeout(GOODBYE, life).await;
+            return Err(unwanted);
+        }
     };
     life.dialing = false;
+    let Met { role, direct, identity, promoted } = met;
     let observer = Observer::new(seen, Arc::clone(&postgres.rules), endpoint.to_string());
-    let client =
-        Session { client, observer, endpoint: index, peer, direct, identity, statements: Statements::default() };
+    let client = Session { client, observer, endpoint: index, peer, direct, identity, promoted };
     Ok(Opened { client, role, life: Box::pin(life) })
+}
+
+/// What a fresh session has told of its server.
+struct Met {
+    role: Role,
+    direct: bool,
+    identity: Option<Identity>,
+    /// See [`Session::promoted`].
+    promoted: bool,
+}
+
+/// Learns whom we are speaking with, and that it is who was wanted; or why not.
+async fn meet(
+    postgres: &Postgres,
+    Place { endpoint, path, .. }: &Place,
+    client: &Client,
+    life: &mut Life,
+) -> Result<Result<Met, Failure>, Failure> {
+    let (seen, target) = (life.seen(), postgres.config.target);
+    let (role, direct) = beside(life, role::learn(client, &seen, path), &postgres.rules).await?;
+    if !target.accepts(role) {
+        return Ok(Err(role::unwanted(&endpoint.to_string(), role, target)));
+    }
+    let identified = async {
+        // Behind a proxy the process may be anybody's a moment later.
+        if direct { silence::identify(client, postgres.config.transport).await } else { None }
+    };
+    let history = async {
+        let fence = postgres.fence.as_ref()?;
+        Some((fence, fence.ask(client).await?))
+    };
+    let both = async { Ok(tokio::join!(identified, history)) };
+    let (identity, history) = beside(life, both, &postgres.rules).await?;
+    let promoted = history.map_or(Ok(false), |(fence, history)| fence.admit(&endpoint.to_string(), history));
+    Ok(promoted.map(|promoted| Met { role, direct, identity, promoted }))
 }
 
 /// Carries a question out while driving the session that it is asked on.

@@ -7,6 +7,7 @@ mod dial;
 mod error;
 mod evidence;
 mod faults;
+mod fence;
 mod framing;
 #[cfg(test)]
 mod framing_tests;
@@ -17,6 +18,7 @@ mod observer;
 #[cfg(not(feature = "rustls"))]
 mod plain;
 mod pool;
+mod prepared;
 mod reset;
 mod role;
 mod session;
@@ -39,6 +41,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use fence::Fence;
 #[cfg(not(feature = "rustls"))]
 use plain::Security;
 #[cfg(feature = "rustls")]
@@ -79,6 +82,8 @@ pub struct Postgres {
     password: RwLock<Option<Vec<u8>>>,
     places: Vec<Place>,
     names: names::Names,
+    /// For who wants a primary.
+    fence: Option<Fence>,
     /// The user's own rows, which come before the fault table.
     rules: Arc<[Rule]>,
 }
@@ -117,6 +122,7 @@ impl Postgres {
                 })
                 .collect(),
             names: names::Names::default(),
+            fence: (config.fenced && config.target.wants_primary()).then(Fence::default),
             rules: Arc::default(),
             config,
         })
@@ -125,6 +131,14 @@ impl Postgres {
     /// The password for every dial that starts from now on, unless the configuration has a provider.
     pub fn set_password(&self, password: impl Into<Vec<u8>>) {
         *self.password.write().unwrap_or_else(PoisonError::into_inner) = Some(password.into());
+    }
+
+    /// Forgets which primary was the latest, so that one that was replaced is served from again: for when the promotion
+    /// has been given up and the old primary is to stay. See [`Config::fenced`].
+    pub fn unfence(&self) {
+        if let Some(fence) = &self.fence {
+            fence.forget();
+        }
     }
 
     /// Classifies errors by these rows before the fault table ([`TABLE`]): a policy's `[[fault]]`.
@@ -198,7 +212,7 @@ impl Connect for Postgres {
     }
 
     async fn probe(&self, session: &mut Session) -> Result<Role, Failure> {
-        role::verify(session, &self.rules).await
+        role::verify(self, session).await
     }
 
     async fn reset(&self, session: &mut Session) -> Result<Role, Failure> {
@@ -233,6 +247,9 @@ impl Connect for Postgres {
 
     fn adopted(&self, session: &mut Session, demoted: impl Fn() + Send + Sync + 'static) {
         session.observer.report_to(demoted);
+        if session.promoted {
+            session.observer.demoted();
+        }
     }
 
     fn ended(&self, session: &Session) -> bool {

@@ -5,9 +5,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Statement, error::SqlState};
 
-use super::{error::Error, evidence::Observed, life::Seen};
+use super::{error::Error, evidence::Observed, life::Seen, prepared::Prepared};
 use crate::{Fault, Phase, Rule, Session, Work, adapter::Failure};
 
 /// What is known of one session by all who see its errors: its calls, its transactions, its streams.
@@ -16,6 +16,7 @@ struct Witness {
     /// The user's own rows of the fault table.
     rules: Arc<[Rule]>,
     endpoint: Arc<str>,
+    prepared: Prepared,
     /// Tells the pool that the server seems to have lost its role; set when a pool has the session.
     demoted: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -30,7 +31,8 @@ pub(crate) struct Observer {
 
 impl Observer {
     pub(crate) fn new(seen: Seen, rules: Arc<[Rule]>, endpoint: String) -> Self {
-        let witness = Witness { seen, rules, endpoint: endpoint.into(), demoted: OnceLock::new() };
+        let (prepared, demoted) = (Prepared::default(), OnceLock::new());
+        let witness = Witness { seen, rules, endpoint: endpoint.into(), prepared, demoted };
         Self { witness: Arc::new(witness), read_only: false }
     }
 
@@ -48,6 +50,13 @@ impl Observer {
         let _kept = self.witness.demoted.set(Box::new(demoted));
     }
 
+    /// Something shows that a server has lost its role, to the pool that has the session.
+    pub(crate) fn demoted(&self) {
+        if let Some(demoted) = self.witness.demoted.get() {
+            demoted();
+        }
+    }
+
     /// Carries out one call of the driver's. Dropping the future drops the call.
     pub(crate) async fn call<T>(
         &self,
@@ -57,6 +66,11 @@ impl Observer {
         // was never sent, whatever was in flight when it ended.
         let unsent = self.seen().death().is_some();
         call.await.map_err(|error| self.tell(error, unsent))
+    }
+
+    /// The statement of this text, kept for the session's later borrowers.
+    pub(crate) async fn prepared(&self, client: &Client, query: &str) -> Result<Statement, Error> {
+        self.call(self.witness.prepared.get(client, self.seen(), query)).await
     }
 
     /// What an error of something that has been sent means.
@@ -73,6 +87,9 @@ impl Observer {
             Work::Statement { durable: true } => Phase::Commit,
             Work::Statement { durable: false } | Work::AtRest | Work::InTransaction => Phase::Query,
         };
+        if error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME) {
+            witness.prepared.forget();
+        }
         let observed = Observed::from(&error);
         let mut failure = match death {
             // The reason is known only where the session ended, the meaning only here.
@@ -86,8 +103,8 @@ impl Observer {
             if self.read_only && error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
                 // By its borrower's own wish, whatever the server's role.
                 failure.fault = Fault::Query;
-            } else if let Some(demoted) = witness.demoted.get() {
-                demoted();
+            } else {
+                self.demoted();
             }
         }
         let session = match death {

@@ -36,7 +36,7 @@ pub(crate) async fn reset(postgres: &Postgres, session: &Session) -> Result<Role
         };
         rolled_back.map_err(|error| evidence::failure(&error, Phase::Query, &postgres.rules))?;
     }
-    role::verify(session, &postgres.rules).await
+    role::verify(postgres, session).await
 }
 
 /// Asks the server to cancel and waits until it closes that connection: by then the signal was sent,

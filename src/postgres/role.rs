@@ -7,8 +7,8 @@ use std::{
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
 
-use super::{evidence, life::Seen, session::Session};
-use crate::{Fault, Phase, Role, Rule, adapter::Failure};
+use super::{Postgres, evidence, life::Seen, session::Session};
+use crate::{Fault, Phase, Role, adapter::Failure};
 
 /// How long a path is taken to be direct, or not, without asking again.
 const LEARNED_FOR: Duration = Duration::from_secs(3_600);
@@ -58,23 +58,36 @@ pub(crate) async fn learn(client: &Client, seen: &Seen, path: &Path) -> Result<(
 
 /// The role of a session that is at rest; also shows that it answers. One round trip, or two when
 /// its transactions have become read-only.
-pub(crate) async fn verify(session: &Session, rules: &[Rule]) -> Result<Role, Failure> {
-    let role = async {
-        let role = if session.direct && reported(session.seen()).is_some() {
-            // A Sync: the answer brings every parameter that has changed since (PostgreSQL 14).
-            session.client.check_connection().await?;
-            reported(session.seen())
-        } else {
-            None
-        };
-        let role = match role {
-            Some(role) => role,
-            None => again(&session.client, ROLE).await?,
-        };
-        // A borrower's own SET looks like a demotion; what RESET would bring does not.
-        if role.default_read_only { again(&session.client, CONFIRMED).await } else { Ok(role) }
+pub(crate) async fn verify(postgres: &Postgres, session: &Session) -> Result<Role, Failure> {
+    let (role, history) = tokio::join!(role_of(session), async {
+        match &postgres.fence {
+            Some(fence) => Some((fence, fence.ask(&session.client).await?)),
+            None => None,
+        }
+    });
+    let role = role.map_err(|error| evidence::failure(&error, Phase::Idle, &postgres.rules))?;
+    if let Some((fence, history)) = history
+        && fence.admit(&postgres.place(session.endpoint)?.endpoint.to_string(), history)?
+    {
+        session.observer.demoted();
+    }
+    Ok(role)
+}
+
+async fn role_of(session: &Session) -> Result<Role, Error> {
+    let role = if session.direct && reported(session.seen()).is_some() {
+        // A Sync: the answer brings every parameter that has changed since (PostgreSQL 14).
+        session.client.check_connection().await?;
+        reported(session.seen())
+    } else {
+        None
     };
-    role.await.map_err(|error| evidence::failure(&error, Phase::Idle, rules))
+    let role = match role {
+        Some(role) => role,
+        None => again(&session.client, ROLE).await?,
+    };
+    // A borrower's own SET looks like a demotion; what RESET would bring does not.
+    if role.default_read_only { again(&session.client, CONFIRMED).await } else { Ok(role) }
 }
 
 /// What the server reported by itself (PostgreSQL 14 and later).

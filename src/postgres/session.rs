@@ -1,15 +1,13 @@
 //! One PostgreSQL session as borrowers hold it.
 
 use std::{
-    collections::HashMap,
     fmt,
     ops::{Deref, DerefMut},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::broadcast;
-use tokio_postgres::{Client, Notification, Statement};
+use tokio_postgres::{Client, Notification};
 
 use super::{
     error::Error,
@@ -20,9 +18,6 @@ use super::{
     wire::Peer,
 };
 use crate::Work;
-
-/// The most statements that one session keeps prepared: the server holds memory for each.
-const STATEMENTS_MAX: usize = 256;
 
 /// A session: the driver's client, its calls with errors that say what they mean ([`Error`]), and what
 /// relink knows of it.
@@ -59,26 +54,8 @@ pub struct Session {
     pub(crate) direct: bool,
     /// Who the session is for the server, where the server can be asked about it.
     pub(crate) identity: Option<Identity>,
-    pub(crate) statements: Statements,
-}
-
-/// Prepared statements by their text.
-#[derive(Default)]
-pub(crate) struct Statements(Mutex<HashMap<String, Statement>>);
-
-impl Statements {
-    pub(crate) async fn prepared(&self, client: &Client, query: &str) -> Result<Statement, tokio_postgres::Error> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(query).cloned();
-        if let Some(statement) = known {
-            return Ok(statement);
-        }
-        let statement = client.prepare(query).await?;
-        let mut statements = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if statements.len() < STATEMENTS_MAX {
-            statements.insert(query.to_owned(), statement.clone());
-        }
-        Ok(statement)
-    }
+    /// Its server was promoted since another of the set was dialed.
+    pub(crate) promoted: bool,
 }
 
 impl Session {

@@ -239,7 +239,7 @@ pub(crate) async fn ask(
     found: impl Fn(usize, Found),
 ) -> Result<Role, Failure> {
     let begun = Instant::now();
-    let role = role::verify(asker, &postgres.rules).await?;
+    let role = role::verify(postgres, asker).await?;
     let failure = |error: Error| evidence::failure(&error, Phase::Idle, &postgres.rules);
     let mut open = Vec::new();
     for (place, watch) in about.iter().enumerate() {

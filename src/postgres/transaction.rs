@@ -7,7 +7,7 @@ use tokio_postgres::{IsolationLevel, Portal, Row, ToStatement, types::BorrowToSq
 use super::{
     error::Error,
     observer::Observer,
-    session::{Session, Statements},
+    session::Session,
     streams::{Observing, RowStream},
 };
 
@@ -15,13 +15,12 @@ use super::{
 pub struct TransactionBuilder<'a> {
     inner: tokio_postgres::TransactionBuilder<'a>,
     observer: Observer,
-    statements: &'a Statements,
 }
 
 impl<'a> TransactionBuilder<'a> {
     pub(super) fn new(session: &'a mut Session) -> Self {
-        let Session { client, observer, statements, .. } = session;
-        Self { inner: client.build_transaction(), observer: observer.clone(), statements }
+        let Session { client, observer, .. } = session;
+        Self { inner: client.build_transaction(), observer: observer.clone() }
     }
 
     /// Sets the isolation level.
@@ -52,9 +51,9 @@ impl<'a> TransactionBuilder<'a> {
     /// # Errors
     /// The server's, and when the session has ended.
     pub async fn start(self) -> Result<Transaction<'a>, Error> {
-        let Self { inner, observer, statements } = self;
+        let Self { inner, observer } = self;
         let inner = observer.call(inner.start()).await?;
-        Ok(Transaction { inner, observer, statements })
+        Ok(Transaction { inner, observer })
     }
 }
 
@@ -73,7 +72,6 @@ impl fmt::Debug for TransactionBuilder<'_> {
 pub struct Transaction<'a> {
     inner: tokio_postgres::Transaction<'a>,
     pub(super) observer: Observer,
-    pub(super) statements: &'a Statements,
 }
 
 impl Transaction<'_> {
@@ -104,7 +102,7 @@ impl Transaction<'_> {
     /// The server's, and when the session has ended.
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         let inner = self.observer.call(self.inner.transaction()).await?;
-        Ok(Transaction { inner, observer: self.observer.clone(), statements: self.statements })
+        Ok(Transaction { inner, observer: self.observer.clone() })
     }
 
     /// The same with a name of its own, which is put into the statement as it is.
@@ -113,7 +111,7 @@ impl Transaction<'_> {
     /// As [`Transaction::transaction`].
     pub async fn savepoint(&mut self, name: impl Into<String>) -> Result<Transaction<'_>, Error> {
         let inner = self.observer.call(self.inner.savepoint(name)).await?;
-        Ok(Transaction { inner, observer: self.observer.clone(), statements: self.statements })
+        Ok(Transaction { inner, observer: self.observer.clone() })
     }
 
     /// Binds parameters to a statement, so that its rows can be had in portions.

@@ -5,6 +5,7 @@ use std::{pin::pin, time::Duration};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt, future::poll_immediate};
 use relink::{
+    Fault,
     adapter::{Connect, Kind},
     link::Command as Told,
     pool::Command,
@@ -281,4 +282,36 @@ async fn a_dial_dropped_while_it_connects_leaves_no_socket() {
     }
     drop(dial);
     assert_eq!(sockets_to(port), 0, "nothing had to run for it to be closed");
+}
+
+/// The number in the name that the driver has given a statement.
+async fn number_of(lease: &Lease, text: &str) -> u32 {
+    let row = lease.query_one("SELECT name FROM pg_prepared_statements WHERE statement = $1", &[&text]).await.unwrap();
+    row.get::<_, String>(0).trim_start_matches('s').parse().unwrap()
+}
+
+#[tokio::test]
+async fn statements_that_have_vanished_or_whose_names_are_taken_are_prepared_anew() {
+    let server = Postgres::start().unwrap();
+    let run = pool_at(&server, |policy| policy.max_size = 1);
+    let lease = run.served().await;
+    let one = lease.prepare_cached("SELECT 1").await.unwrap();
+    lease.query_one(&one, &[]).await.unwrap();
+    // As DISCARD ALL does, or a proxy that goes on with another session of the server's.
+    lease.batch_execute("DEALLOCATE ALL").await.unwrap();
+    let again = lease.prepare_cached("SELECT 1").await.unwrap();
+    let error = lease.query_one(&again, &[]).await.unwrap_err();
+    assert_eq!((error.fault(), error.cause().code.as_deref()), (Fault::Query, Some("26000")), "{error}");
+    let again = lease.prepare_cached("SELECT 1").await.unwrap();
+    lease.query_one(&again, &[]).await.unwrap();
+
+    let last = number_of(&lease, "SELECT 1").await;
+    let taken: String = (last + 1..=last + 12).map(|n| format!("PREPARE s{n} AS SELECT 2;")).collect();
+    // Those of another name are the driver's own by now.
+    lease.batch_execute(&taken).await.unwrap();
+    let three = lease.prepare_cached("SELECT 3").await.unwrap();
+    assert!(number_of(&lease, "SELECT 3").await > last + 12);
+    lease.query_one(&three, &[]).await.unwrap();
+    drop(lease);
+    run.ends(&server).await;
 }

@@ -157,3 +157,45 @@ async fn after_a_failover_every_lease_is_on_the_new_primary() -> Outcome {
     run.ends_clean(&ports).await;
     Ok(())
 }
+
+/// An old primary that is cut off from everybody but us for a while, as when its network is: nothing stops it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_was_replaced_and_does_not_know_takes_no_more_writes() -> Outcome {
+    let old = Postgres::start()?;
+    let new = old.standby()?;
+    let proxy = Proxy::start(format!("127.0.0.1:{}", old.port()).as_str()).await?;
+    let ports = [proxy.addr().port(), new.port()];
+    let run = Run::start(&url_of(&ports, "?target_session_attrs=read-write"), brisk_of(2));
+    let (first, second) = (run.lease().await, run.lease().await);
+    assert_eq!((port_of(&first).await?, port_of(&second).await?), (i32::from(old.port()), i32::from(old.port())));
+    drop(second);
+
+    new.promote()?;
+    // The proxy lets nobody new through: the next session is from the new primary, and shows that the old one is old.
+    proxy.set(Mode::Refuse).await?;
+    let began = run.now();
+    run.lease().await.discard();
+    let lease = run.served().await;
+    assert_eq!(port_of(&lease).await?, i32::from(new.port()), "{}", run.story());
+    drop(first);
+    let again = run.served().await;
+    assert_eq!(port_of(&again).await?, i32::from(new.port()), "a session of before is asked\n{}", run.story());
+    let is_unproved = |event: &Event| matches!(event.kind, Kind::Unproved(_)) && is_at(event, ports[0]);
+    let told = run.event("a wrong role", began, is_unproved).await;
+    let (fault, _, text) = failure(&told);
+    assert!(fault == Fault::WrongRole && text.contains("timeline 1, and was replaced"), "{told}");
+
+    // With the new one gone nobody is served by the old one, until somebody says that it is to be so.
+    drop((lease, again));
+    proxy.set(Mode::Pass).await?;
+    let began = run.now();
+    new.stop(Stop::Immediate)?;
+    let refused = |event: &Event| matches!(event.kind, Kind::DialFailed(_)) && is_at(event, ports[0]);
+    let told = run.event("a refusal of the old primary", began, refused).await;
+    assert_eq!(failure(&told).0, Fault::WrongRole, "{told}");
+    run.pool().connector().unfence();
+    assert_eq!(port_of(&run.served().await).await?, i32::from(old.port()));
+    proxy.cut();
+    run.ends_clean(&ports).await;
+    Ok(())
+}

@@ -10,7 +10,6 @@ use super::{
     NOW,
     bug::Bug,
     ghost::{About, Borrower, Ghost, Line, Peer, Question},
-    law,
     world::{Action, State, World},
 };
 

@@ -1,0 +1,104 @@
+//! Old primaries: one that was cut off when its standby was promoted goes on taking writes, and nothing in its answers
+//! shows that they will be thrown away. The number of its timeline does, beside that of the new one.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use crate::{Fault, adapter::Failure};
+
+/// Each promotion begins a timeline, whose number is the first eight digits of a log file's name.
+const QUESTION: &str = "SELECT system_identifier, \
+     CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_walfile_name(pg_current_wal_lsn()) END FROM pg_control_system()";
+
+/// The history that a primary writes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct History {
+    /// Of the database's first `initdb`: its copies share it.
+    system: u64,
+    timeline: u32,
+}
+
+/// The latest history that a primary of the set has been seen to write on.
+#[derive(Debug, Default)]
+pub(crate) struct Fence {
+    latest: Mutex<Option<History>>,
+    /// The server does not know the question, or does not let us ask.
+    mute: AtomicBool,
+}
+
+impl Fence {
+    /// The history of a session's server; `None` for a standby, and where it cannot be known.
+    pub(crate) async fn ask(&self, client: &Client) -> Option<History> {
+        if self.mute.load(Ordering::Relaxed) {
+            return None;
+        }
+        match client.simple_query(QUESTION).await {
+            Ok(answer) => answer.iter().find_map(read),
+            Err(error) => {
+                let refused = error.code().is_some_and(|code| code.code().starts_with("42"));
+                self.mute.fetch_or(refused, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// Whether the history is newer than all before, so that whoever writes on those has been replaced.
+    ///
+    /// # Errors
+    /// When this one has been replaced.
+    pub(crate) fn admit(&self, endpoint: &str, history: History) -> Result<bool, Failure> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match *latest {
+            Some(known) if known.system == history.system && known.timeline > history.timeline => Err(Failure::new(
+                Fault::WrongRole,
+                format!(
+                    "{endpoint} is a primary of timeline {}, and was replaced by one of timeline {}; if that one has \
+                     been given up, call Postgres::unfence",
+                    history.timeline, known.timeline
+                ),
+            )),
+            // Databases that have nothing in common cannot be compared.
+            Some(known) if known.system == history.system => {
+                *latest = Some(history);
+                Ok(known.timeline < history.timeline)
+            }
+            Some(_) | None => {
+                *latest = Some(history);
+                Ok(false)
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn read(message: &SimpleQueryMessage) -> Option<History> {
+    let SimpleQueryMessage::Row(row) = message else { return None };
+    let column = |index| row.try_get(index).ok().flatten();
+    let timeline = column(1)?.get(..8)?;
+    Some(History { system: column(0)?.parse().ok()?, timeline: u32::from_str_radix(timeline, 16).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_older_timeline_of_the_same_database_is_refused() {
+        let fence = Fence::default();
+        let mut admit = |system, timeline| fence.admit("db1:5432", History { system, timeline }).ok();
+        assert_eq!(admit(7, 2), Some(false), "the first says nothing of others");
+        assert_eq!(admit(7, 2), Some(false));
+        assert_eq!(admit(7, 3), Some(true), "a promotion");
+        assert_eq!(admit(7, 2), None, "the primary before it");
+        assert_eq!(admit(8, 1), Some(false), "another database");
+        fence.forget();
+        assert_eq!(fence.admit("db1:5432", History { system: 7, timeline: 1 }), Ok(false));
+    }
+}
