@@ -61,7 +61,6 @@ pub trait Connect: Send + Sync + 'static {
     /// long; `found` is told of each by its place in `about`, as soon as it is decided. Whatever is not told of was not
     /// answered. Also learns the asker's own role.
     ///
-    /// When in doubt a session is [`Found::Alive`]: it is looked at again soon.
     fn ask(
         &self,
         asker: &mut Self::Client,
@@ -120,8 +119,10 @@ pub struct Limits {
 /// What the server knows of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// It is at work, or nothing shows that it is not.
+    /// It is at work, or nothing will show that it is not.
     Alive,
+    /// Something shows that it is not, and not yet for long enough: it is asked about again at once.
+    Undecided,
     /// Its caller waits in vain, for this reason. Whatever it was doing has been ended on the server where that
     /// could be done.
     Dead(Failure),

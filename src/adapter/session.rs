@@ -1,12 +1,12 @@
-//! The tasks: one for each dial and the session that it opens, one for a probe, one for the timer.
+//! The tasks: one for each dial and the session that it opens, one for a probe or a question, one for the timer.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
 use super::{
-    Connect, Limits, Opened,
+    Connect, Found, Limits, Opened,
     lease::{Ending, Kept},
     shared,
     shared::{Inquiry, Shared},
@@ -106,15 +106,22 @@ pub(super) async fn probe<C: Connect>(
 pub(super) async fn ask<C: Connect>(shared: Weak<Shared<C>>, connect: Arc<C>, inquiry: Inquiry<C>, limits: Limits) {
     let Inquiry { slot, dial, by, mut kept, about } = inquiry;
     let watches: Vec<_> = about.iter().map(|subject| Arc::clone(&subject.watch)).collect();
+    let undecided = Mutex::new(Vec::new());
     let found = |place: usize, found| {
-        if let (Some(shared), Some(subject)) = (shared.upgrade(), about.get(place)) {
+        let (Some(shared), Some(subject)) = (shared.upgrade(), about.get(place)) else { return };
+        if found == Found::Undecided {
+            undecided.lock().unwrap_or_else(PoisonError::into_inner).push(subject);
+        } else {
             shared.found(subject, found);
         }
     };
     let answer = connect.ask(&mut kept.client, &watches, limits, found).await;
     let answer = answer.and_then(|role| super::connect::required(&*connect, role));
-    if let Some(shared) = shared.upgrade() {
-        shared.probed(slot, dial, by, kept, answer);
+    let Some(shared) = shared.upgrade() else { return };
+    shared.probed(slot, dial, by, kept, answer);
+    // Now that there is somebody to ask again.
+    for subject in undecided.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        shared.found(subject, Found::Undecided);
     }
 }
 

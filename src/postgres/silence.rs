@@ -24,7 +24,7 @@ const APART: Duration = Duration::from_millis(250);
 /// How exactly waits are measured.
 const TICK: Duration = Duration::from_millis(2);
 
-/// An answer that took longer says how things were, not how they are, and is void.
+/// An answer that took longer says how things were, not how they are: nobody is called dead for it.
 const PROMPT: Duration = Duration::from_millis(250);
 
 /// Who a session is for the server: a process id alone is used again.
@@ -214,7 +214,7 @@ impl Subject<'_> {
         let waits = matches!(look.work, Work::Statement { .. });
         let sign = if waits { judge(row, wait) } else { Some(Sign::Alive) };
         let mut doubt = self.watch.doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sign) = sign else {
+        let Some(sign) = sign.filter(|sign| answer <= PROMPT || *sign == Sign::Alive) else {
             *doubt = None;
             return None;
         };
@@ -230,7 +230,7 @@ impl Subject<'_> {
     }
 }
 
-/// Asks until everything is decided, or the time is over: what is undecided then is alive.
+/// Asks until everything is decided, or the time is over.
 pub(crate) async fn ask(
     postgres: &Postgres,
     asker: &Session,
@@ -252,21 +252,24 @@ pub(crate) async fn ask(
         let asked = Instant::now();
         let rows = question(&asker.client, &open).await.map_err(failure)?;
         let took = asked.elapsed();
-        let over = begun.elapsed() + APART * 2 > limits.within;
         let grace = limits.grace.max(took * 4);
         let mut undecided = Vec::new();
         for (subject, row) in open.into_iter().zip(rows) {
-            let sign = if took > PROMPT { None } else { subject.decide(&row, asked, grace) };
-            match sign {
+            match subject.decide(&row, asked, grace) {
                 Some(Sign::Alive) => found(subject.place, Found::Alive),
                 Some(sign) => found(subject.place, end(&asker.client, subject.identity, sign, row.age).await),
-                None if over => found(subject.place, Found::Alive),
                 None => undecided.push(subject),
             }
         }
         open = undecided;
-        if !open.is_empty() {
-            tokio::time::sleep(APART).await;
+        if open.is_empty() {
+            break;
+        }
+        tokio::time::sleep(APART.min(limits.within / 4)).await;
+        // Another look, and what follows from it, would take too long.
+        if begun.elapsed() + APART * 2 > limits.within {
+            open.iter().for_each(|subject| found(subject.place, Found::Undecided));
+            break;
         }
     }
     Ok(role)

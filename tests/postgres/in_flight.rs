@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     common::{Run, SLACK, SOON, comes, url_of},
-    scene::{backend, plain, pool_at, seconds},
+    scene::{backend, millis, plain, pool_at, seconds},
     support::{Postgres, Signal},
 };
 
@@ -81,6 +81,25 @@ async fn a_statement_that_never_arrives_frees_its_caller_and_never_arrives_later
     })
     .await;
     assert_eq!(rows(&server), "0", "what was told as lost must not come later");
+    drop(run.served().await);
+    run.ends(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_ends_undecided_is_put_again_at_once() {
+    let server = Postgres::start().unwrap();
+    // Too short for two looks, and nobody else is heard of the endpoint.
+    let run = pool_at(&server, |policy| (policy.max_size, policy.question_deadline) = (1, millis(600)));
+    let lease = run.served().await;
+    let pid = backend(&lease).await;
+    stop(&server, pid);
+    let sent = Instant::now();
+    timeout(SOON, lease.batch_execute("SELECT 1")).await.unwrap().unwrap_err();
+    let freed = sent.elapsed();
+    assert!(freed < FREED + SLACK, "{freed:?}\n{}", run.story());
+    assert!(questions(&run).0 > 2, "{}", run.story());
+    drop(lease);
+    resume(&server, pid);
     drop(run.served().await);
     run.ends(&server).await;
 }

@@ -82,6 +82,13 @@ impl<C: Connect> Shared<C> {
         let open = link.dial() == Some(dial) && link.question() == Some(by);
         match found {
             Found::Alive => self.step(&mut core, now, pool::Event::FoundAlive { slot, dial, by }),
+            Found::Undecided => {
+                self.step(&mut core, now, pool::Event::FoundAlive { slot, dial, by });
+                // Still as silent as it is, it is suspected anew.
+                if let Some(lease) = core.machine.link(slot).lease().filter(|_| open) {
+                    self.looked(&mut core, slot, lease.id, look, now);
+                }
+            }
             Found::Dead(failure) if open => {
                 self.condemn(&mut core, slot, failure);
                 self.step(&mut core, now, pool::Event::FoundDead { slot, dial, by });
