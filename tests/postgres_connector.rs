@@ -477,7 +477,6 @@ fn connection_strings_are_understood_in_both_forms() {
 fn a_string_that_cannot_be_used_says_why_without_the_password() {
     for (text, says) in [
         ("host=a,b,c,d,e,f,g,h,i", "9 hosts are more than the 8"),
-        ("postgresql://u:s3cret@h/d?target_session_attrs=prefer-standby", "prefer-standby is not supported yet"),
         ("postgresql://u:s3cret@h/d?target_session_attrs=leader", "read-write"),
         ("postgresql://u:s3cret@h/d?sslmode=always", "verify-full"),
         ("postgresql://u:s3@cret@h/d", "%40"),

@@ -23,6 +23,8 @@ pub enum Target {
     Primary,
     /// In recovery.
     Standby,
+    /// In recovery where such a server can be had, else whatever answers.
+    PreferStandby,
 }
 
 impl Target {
@@ -31,10 +33,10 @@ impl Target {
         matches!(self, Self::ReadWrite | Self::Primary)
     }
 
-    /// Whether a server of this role will do.
+    /// Whether a session with a server of this role will do.
     pub const fn accepts(self, role: Role) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::PreferStandby => true,
             Self::ReadWrite => !role.in_recovery && !role.default_read_only,
             Self::ReadOnly => role.in_recovery || role.default_read_only,
             Self::Primary => !role.in_recovery,

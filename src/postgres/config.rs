@@ -110,7 +110,11 @@ impl fmt::Display for Endpoint {
 /// A checked configuration of one logical database.
 ///
 /// Understands what libpq's connection strings say, as far as the driver does, and moreover
-/// `target_session_attrs=primary|standby`, `sslmode=verify-ca|verify-full` and `sslrootcert=FILE`.
+/// `target_session_attrs=primary|standby|prefer-standby`, `sslmode=verify-ca|verify-full` and `sslrootcert=FILE`.
+///
+/// With `prefer-standby` a primary among several hosts is passed over once in ten minutes, and dialed again like a host that has
+/// refused; whoever has answered by then serves. Sessions with it go on, to the policy's `lifetime_max` at most.
+///
 /// With `load_balance_hosts=random` the order of the hosts is drawn once for each configuration, so that the processes of a
 /// fleet spread; the sessions of one pool go where its first one went, as without it.
 /// `connect_timeout`, `keepalives*` and `tcp_user_timeout` of a string have no effect: the policy
@@ -382,11 +386,9 @@ fn target(word: &str) -> Result<Target, ConfigError> {
         "read-only" => Ok(Target::ReadOnly),
         "primary" => Ok(Target::Primary),
         "standby" => Ok(Target::Standby),
-        "prefer-standby" => Err(ConfigError::new(
-            "target_session_attrs=prefer-standby is not supported yet: use standby, or any with the standbys named first",
-        )),
+        "prefer-standby" => Ok(Target::PreferStandby),
         _ => Err(ConfigError::new(
-            "target_session_attrs has a word that is not known: use any, read-write, read-only, primary or standby",
+            "target_session_attrs has a word that is not known: use any, read-write, read-only, primary, standby or prefer-standby",
         )),
     }
 }

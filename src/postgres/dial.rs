@@ -76,14 +76,14 @@ struct Met {
 /// Learns whom we are speaking with, and that it is who was wanted; or why not.
 async fn meet(
     postgres: &Postgres,
-    Place { endpoint, path, .. }: &Place,
+    place: &Place,
     client: &Client,
     life: &mut Life,
 ) -> Result<Result<Met, Failure>, Failure> {
-    let (seen, target) = (life.seen(), postgres.config.target);
-    let (role, direct) = beside(life, role::learn(client, &seen, path), &postgres.rules).await?;
-    if !target.accepts(role) {
-        return Ok(Err(role::unwanted(&endpoint.to_string(), role, target)));
+    let seen = life.seen();
+    let (role, direct) = beside(life, role::learn(client, &seen, &place.path), &postgres.rules).await?;
+    if let Some(objection) = role::objection(postgres, place, role) {
+        return Ok(Err(objection));
     }
     let identified = async {
         // Behind a proxy the process may be anybody's a moment later.
@@ -95,7 +95,7 @@ async fn meet(
     };
     let both = async { Ok(tokio::join!(identified, history)) };
     let (identity, history) = beside(life, both, &postgres.rules).await?;
-    let promoted = history.map_or(Ok(false), |(fence, history)| fence.admit(&endpoint.to_string(), history));
+    let promoted = history.map_or(Ok(false), |(fence, history)| fence.admit(&place.endpoint.to_string(), history));
     Ok(promoted.map(|promoted| Met { role, direct, identity, promoted }))
 }
 

@@ -92,6 +92,7 @@ pub struct Postgres {
 struct Place {
     endpoint: config::Endpoint,
     path: role::Path,
+    preference: role::Preference,
     traffic: Arc<traffic::Traffic>,
 }
 
@@ -118,6 +119,7 @@ impl Postgres {
                 .map(|endpoint| Place {
                     endpoint: endpoint.clone(),
                     path: role::Path::default(),
+                    preference: role::Preference::default(),
                     traffic: Arc::default(),
                 })
                 .collect(),

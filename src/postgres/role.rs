@@ -7,8 +7,8 @@ use std::{
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
 
-use super::{Postgres, evidence, life::Seen, session::Session};
-use crate::{Fault, Phase, Role, adapter::Failure};
+use super::{Place, Postgres, evidence, life::Seen, session::Session};
+use crate::{Fault, Phase, Role, Target, adapter::Failure};
 
 /// How long a path is taken to be direct, or not, without asking again.
 const LEARNED_FOR: Duration = Duration::from_secs(3_600);
@@ -38,6 +38,39 @@ impl Path {
     fn learn(&self, direct: bool) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((direct, Instant::now()));
     }
+}
+
+/// How long a primary that was passed over for a standby is taken when it is dialed again: a standby that has come back
+/// is found after that.
+const PASSED_OVER_FOR: Duration = Duration::from_secs(600);
+
+/// Whether a primary was passed over by who would rather have a standby.
+#[derive(Debug, Default)]
+pub(crate) struct Preference(Mutex<Option<Instant>>);
+
+impl Preference {
+    /// Whether to pass over the primary: once, for then all other endpoints have their turn.
+    fn passes_over(&self, now: Instant) -> bool {
+        let mut passed_over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = passed_over.is_some_and(|at| now.duration_since(at) < PASSED_OVER_FOR);
+        if !lately {
+            *passed_over = Some(now);
+        }
+        !lately
+    }
+}
+
+/// Why a fresh session with a server of this role will not do, if it will not.
+pub(crate) fn objection(postgres: &Postgres, place: &Place, role: Role) -> Option<Failure> {
+    let target = postgres.config.target;
+    let rather = target == Target::PreferStandby && !role.in_recovery && postgres.places.len() > 1;
+    if target.accepts(role) && !(rather && place.preference.passes_over(Instant::now())) {
+        return None;
+    }
+    let what = if role.in_recovery { "a standby" } else { "a primary" };
+    let writes = if role.default_read_only { ", its transactions read-only by default" } else { "" };
+    let endpoint = &place.endpoint;
+    Some(Failure::new(Fault::WrongRole, format!("{endpoint} is {what}{writes}; wanted is {target:?}")))
 }
 
 /// The role of a fresh session, and whether its path is direct. Costs a round trip when the path is
@@ -116,9 +149,18 @@ async fn ask(client: &Client, question: &str) -> Result<(Role, Option<i32>), Err
     Ok((role, column(2).and_then(|pid| pid.parse().ok())))
 }
 
-/// What is said of a session whose role is not the wanted one.
-pub(crate) fn unwanted(endpoint: &str, role: Role, target: crate::Target) -> Failure {
-    let place = if role.in_recovery { "a standby" } else { "a primary" };
-    let writes = if role.default_read_only { ", its transactions read-only by default" } else { "" };
-    Failure::new(Fault::WrongRole, format!("{endpoint} is {place}{writes}; wanted is {target:?}"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_primary_is_passed_over_once_in_a_while() {
+        let (preference, begun) = (Preference::default(), Instant::now());
+        let passes_over = |after| preference.passes_over(begun + after);
+        assert!(passes_over(Duration::ZERO));
+        assert!(!passes_over(Duration::ZERO), "the others have had their turn");
+        assert!(!passes_over(PASSED_OVER_FOR - Duration::from_millis(1)));
+        assert!(passes_over(PASSED_OVER_FOR), "a standby may be back");
+        assert!(!passes_over(PASSED_OVER_FOR * 2 - Duration::from_millis(1)));
+    }
 }

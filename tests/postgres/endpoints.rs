@@ -112,6 +112,30 @@ async fn a_standby_that_is_listed_first_is_passed_over_for_the_primary() -> Outc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_prefers_a_standby_is_served_by_the_primary_where_there_is_none() -> Outcome {
+    let primary = Postgres::start()?;
+    let standby = primary.standby()?;
+    let ports = [primary.port(), standby.port()];
+    let run = Run::start(&url_of(&ports, "?target_session_attrs=prefer-standby"), brisk_of(2));
+    let lease = run.lease().await;
+    assert_eq!(port_of(&lease).await?, i32::from(standby.port()));
+    let passed_over = run.dial_failed(Duration::ZERO).await;
+    assert!(is_at(&passed_over, primary.port()) && failure(&passed_over).0 == Fault::WrongRole, "{passed_over}");
+    drop(lease);
+    let began = run.now();
+    standby.stop(Stop::Immediate)?;
+    let lease = run.served().await;
+    assert_eq!(port_of(&lease).await?, i32::from(primary.port()), "{}", run.story());
+    // It is asked as all are, and stays.
+    run.pool().demoted();
+    drop(lease);
+    assert_eq!(port_of(&run.served().await).await?, i32::from(primary.port()));
+    run.goes_through(began, &["Lost Lost", "DialFailed Refused", "Dialed", "Proved"]);
+    run.ends_clean(&ports).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_every_lease_is_on_the_new_primary() -> Outcome {
     let old = Postgres::start()?;
     let new = old.standby()?;

@@ -14,6 +14,7 @@ mod dirty;
 mod endpoints;
 mod flapping;
 mod full;
+mod haproxy;
 mod in_flight;
 #[cfg(target_os = "linux")]
 mod keepalive;

@@ -1,4 +1,4 @@
-//! Real PostgreSQL primaries, standbys and PgBouncer for tests: started on free loopback ports, never leaked.
+//! Real PostgreSQL primaries, standbys, PgBouncer and HAProxy for tests: started on free loopback ports, never leaked.
 //!
 //! Servers stop and their directories go when the value is dropped, after a panic too. Should the test process be
 //! killed, a guardian process notices and does the same.
@@ -10,11 +10,13 @@
 
 mod builder;
 mod certificates;
+mod haproxy;
 mod pgbouncer;
 mod postgres;
 mod process;
 
 pub(crate) use builder::Builder;
+pub(crate) use haproxy::HaProxy;
 pub(crate) use pgbouncer::{PgBouncer, PoolMode};
 pub(crate) use postgres::{DATABASE, PASSWORD, Postgres, Stop};
 pub(crate) use process::{Signal, Trouble, processes_in, wait_until};

@@ -207,7 +207,7 @@ fn find(program: &str) -> Result<PathBuf, Trouble> {
         .find(|path| path.is_file())
         .ok_or_else(|| {
             let package = match program {
-                "pgbouncer" | "openssl" => program,
+                "pgbouncer" | "haproxy" | "openssl" => program,
                 "timeout" => "coreutils",
                 "localedef" => "locales",
                 _ => "postgresql",
