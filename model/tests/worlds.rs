@@ -91,7 +91,7 @@ fn two_endpoints_hold() {
 
 #[test]
 fn a_silent_peer_is_noticed() {
-    holds(silent_peer(None), 29_294);
+    holds(silent_peer(None), 32_838);
 }
 
 #[test]

@@ -215,7 +215,7 @@ pub const PROPERTIES: [Property; 27] = [
     Property { id: "L5", statement: "a drain ends", plain: "close() returns", assumption: Assumption::Timers },
     Property {
         id: "L6",
-        statement: "a silent peer that a caller waits on is noticed within B3, if its endpoint refuses no dial meanwhile",
+        statement: "a silent peer that a caller waits on is noticed within B3, or within 2·question_deadline of the last answer that it is too early to tell, if its endpoint refuses no dial meanwhile",
         plain: "a dead socket does not hold its caller for ever",
         assumption: Assumption::Timers,
     },

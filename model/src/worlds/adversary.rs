@@ -94,8 +94,9 @@ impl Moves<'_> {
         let well = self.world.jump.is_some();
         match about {
             About::Alive => {
-                let cut_off = |held: &Borrower| held.dial == dial && held.is_cut_off();
-                if !self.state.ghost.borrowers.iter().any(cut_off) {
+                // Once it may be too early to tell.
+                let known = |held: &Borrower| held.dial == dial && held.is_cut_off() && held.undecided;
+                if !self.state.ghost.borrowers.iter().any(known) {
                     self.once(Event::FoundAlive { slot, dial, by });
                 }
                 if !well {

@@ -2,7 +2,7 @@
 //! who came first, and which law was broken.
 
 use relink::{
-    DialId, Fault, LeaseId, Span, Time, Work,
+    Checked, DialId, Fault, LeaseId, Span, Time, Work,
     link::{self, Link},
     pool::{ASKERS, Command, Event, Pool, Refusal},
 };
@@ -100,6 +100,8 @@ pub struct Borrower {
     pub looked: bool,
     /// When the silent death of its session must have been noticed; `NEVER` while the session lives.
     pub noticed_by: Time,
+    /// The server was asked about it since then, and could not tell yet.
+    pub undecided: bool,
 }
 
 impl Borrower {
@@ -158,7 +160,7 @@ impl Ghost {
     }
 
     /// Takes note of what has happened, before the pool is told.
-    pub(crate) fn observe(&mut self, event: Event, patience: Option<Span>) {
+    pub(crate) fn observe(&mut self, event: Event, policy: &Checked) {
         match event {
             Event::Asked { lease, deadline } => self.queue.push(Waiter { lease, deadline }),
             Event::GaveUp { lease } => self.queue.retain(|waiter| waiter.lease != lease),
@@ -182,9 +184,13 @@ impl Ghost {
                     self.demoted();
                 }
             }
-            Event::Worked { lease, work, heard_at, .. } => self.worked(lease, work, heard_at, patience),
+            Event::Worked { lease, work, heard_at, .. } => self.worked(lease, work, heard_at, policy.patience),
             Event::Ended { lease, work, .. } => self.ended(lease, work),
-            Event::FoundAlive { dial, by, .. } | Event::FoundDead { dial, by, .. } => {
+            Event::FoundAlive { dial, by, .. } => {
+                self.answered(dial, by);
+                self.undecided(dial, NOW + policy.question_deadline * 2);
+            }
+            Event::FoundDead { dial, by, .. } => {
                 self.answered(dial, by);
             }
             Event::Gone { dial, .. } => self.peers.retain(|peer| peer.dial != dial),
@@ -206,6 +212,15 @@ impl Ghost {
     pub(crate) fn die(&mut self, slot: u16, noticed_by: Time) {
         for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.slot == slot) {
             borrower.noticed_by = noticed_by;
+        }
+    }
+
+    /// The server was asked about a session that has died, and cannot tell yet: what is seen of it is told at once, so that it
+    /// is asked about again, and all of both questions' time begins anew.
+    fn undecided(&mut self, dial: DialId, noticed_by: Time) {
+        for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.dial == dial && borrower.is_cut_off()) {
+            (borrower.undecided, borrower.looked) = (true, true);
+            borrower.noticed_by = borrower.noticed_by.max(noticed_by);
         }
     }
 
@@ -393,6 +408,7 @@ impl Ghost {
             heard_at: NOW,
             looked: false,
             noticed_by: Time::NEVER,
+            undecided: false,
         });
     }
 

@@ -50,7 +50,7 @@ pub enum Law {
     /// Generations never fall; a clock that stands still or jumps ends no session whose answers all came in time.
     S19,
     /// A session that dies in silence while a borrower waits on it is noticed within
-    /// `patience + 2·question_deadline`.
+    /// `patience + 2·question_deadline`, or `2·question_deadline` after the last answer that it is too early to tell.
     L6,
     /// No cycle in which time passes and no dial starts, while a link wants a session and the set is not held.
     S15,

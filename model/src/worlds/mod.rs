@@ -224,7 +224,8 @@ pub fn two_endpoints(bug: Option<Bug>) -> Option<World> {
 }
 
 /// One place, one session that may die in silence while its borrower waits for an answer, an asker that is dialed to ask
-/// about it, and a server that says that it is dead, or nothing, and refuses no dial: to refuse one is not to be silent.
+/// about it, and a server that says that it is dead, or nothing, or once that it is too early to tell, and refuses no dial:
+/// to refuse one is not to be silent.
 pub fn silent_peer(bug: Option<Bug>) -> Option<World> {
     let mut policy = smallest(smaller(reduced(1)));
     policy.dial_deadline = ms(1);

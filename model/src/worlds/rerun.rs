@@ -51,7 +51,7 @@ impl World {
     fn step_of(&self, real: &mut Real, state: State, event: Event, chance: u64) -> Step {
         let State { mut pool, mut ghost } = state;
         let mut commands = Vec::new();
-        ghost.observe(event, self.policy.patience);
+        ghost.observe(event, &self.policy);
         self.step(&mut pool, &ghost, event, chance, &mut commands);
         if matches!(event, Event::Asked { .. }) {
             real.asked();

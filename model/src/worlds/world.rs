@@ -140,7 +140,7 @@ impl World {
     /// `before` is the pool of `state`.
     fn tell(&self, before: &Pool, mut state: State, event: Event, chance: u64) -> State {
         let mut out: Vec<Command> = Vec::new();
-        state.ghost.observe(event, self.policy.patience);
+        state.ghost.observe(event, &self.policy);
         self.step(&mut state.pool, &state.ghost, event, chance, &mut out);
         for command in out {
             self.must_not_end_the_living(&mut state.ghost, event, command);
