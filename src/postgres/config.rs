@@ -1,24 +1,18 @@
 //! Where a PostgreSQL database is and how it wants to be spoken to, from a URL, a key-value string or the driver's own type.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    str::FromStr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, SslNegotiation, TargetSessionAttrs};
 
-use super::{Credential, words::Words};
+use super::{
+    Credential,
+    endpoints::{self, Endpoint},
+    words::Words,
+};
 use crate::{Policy, Target};
 
-/// The most endpoints that one set may have.
-const ENDPOINTS_MAX: usize = 8;
-
-/// PostgreSQL's own port (IANA, `postgresql`).
-const PORT: u16 = 5432;
+/// Longer than any word that is known, shorter than most passwords.
+const WORD_MAX: usize = 16;
 
 /// A configuration that cannot be used, with the fix. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,34 +70,6 @@ impl Default for Transport {
     /// The values of [`Policy::default`].
     fn default() -> Self {
         Self::from(&Policy::default())
-    }
-}
-
-/// One address that the database may be reached at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    /// A name, a numeric address, or the folder of a socket.
-    pub(crate) host: Host,
-    /// The address to use instead of looking the name up.
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) port: u16,
-}
-
-impl Endpoint {
-    /// The path of the socket in `folder`.
-    pub(crate) fn socket(&self, folder: &std::path::Path) -> PathBuf {
-        folder.join(format!(".s.PGSQL.{}", self.port))
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Host::Tcp(host) if host.contains(':') => write!(f, "[{host}]:{}", self.port),
-            Host::Tcp(host) => write!(f, "{host}:{}", self.port),
-            #[cfg(unix)]
-            Host::Unix(folder) => write!(f, "{}", self.socket(folder).display()),
-        }
     }
 }
 
@@ -259,10 +225,8 @@ impl FromStr for Config {
         config.root_certificate = words.sslrootcert.filter(|file| file != "system").map(PathBuf::from);
         match words.load_balance.as_deref() {
             None | Some("disable") => {}
-            Some("random") => shuffle(&mut config.endpoints, chance()),
-            Some(_) => {
-                return Err(ConfigError::new("load_balance_hosts has a word that is not known: use disable or random"));
-            }
+            Some("random") => endpoints::shuffle(&mut config.endpoints),
+            Some(word) => return Err(unknown("load_balance_hosts", word, "disable or random")),
         }
         Ok(config)
     }
@@ -284,9 +248,9 @@ impl TryFrom<tokio_postgres::Config> for Config {
             // The driver's enum may grow; its `Prefer` is the default.
             SslMode::Prefer | _ => TlsMode::Prefer,
         };
-        let mut endpoints = endpoints(&given)?;
+        let mut endpoints = endpoints::of(&given)?;
         if given.get_load_balance_hosts() == LoadBalanceHosts::Random {
-            shuffle(&mut endpoints, chance());
+            endpoints::shuffle(&mut endpoints);
         }
         Ok(Self {
             password: given.get_password().map(<[u8]>::to_vec),
@@ -342,43 +306,6 @@ fn driver(given: &tokio_postgres::Config) -> tokio_postgres::Config {
     driver
 }
 
-fn endpoints(given: &tokio_postgres::Config) -> Result<Vec<Endpoint>, ConfigError> {
-    let (hosts, addresses, ports) = (given.get_hosts(), given.get_hostaddrs(), given.get_ports());
-    let count = hosts.len().max(addresses.len());
-    if count == 0 {
-        return Err(ConfigError::new("no host: name at least one with host= or in the url"));
-    }
-    if count > ENDPOINTS_MAX {
-        return Err(ConfigError::new(format!(
-            "{count} hosts are more than the {ENDPOINTS_MAX} that a set may have: leave some out"
-        )));
-    }
-    if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
-        return Err(ConfigError::new(format!(
-            "{} values of host but {} of hostaddr: give as many of one as of the other",
-            hosts.len(),
-            addresses.len()
-        )));
-    }
-    if ports.len() > 1 && ports.len() != count {
-        return Err(ConfigError::new(format!(
-            "{} values of port for {count} hosts: give one, or one for each",
-            ports.len()
-        )));
-    }
-    (0..count)
-        .map(|index| {
-            let address = addresses.get(index).copied();
-            let host = hosts.get(index).cloned().or_else(|| address.map(|address| Host::Tcp(address.to_string())));
-            let host = host.filter(|host| *host != Host::Tcp(String::new()));
-            let host =
-                host.ok_or_else(|| ConfigError::new(format!("host {} is empty: name it or leave it out", index + 1)))?;
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(PORT);
-            Ok(Endpoint { host, address, port })
-        })
-        .collect()
-}
-
 fn target(word: &str) -> Result<Target, ConfigError> {
     match word {
         "any" => Ok(Target::Any),
@@ -387,9 +314,9 @@ fn target(word: &str) -> Result<Target, ConfigError> {
         "primary" => Ok(Target::Primary),
         "standby" => Ok(Target::Standby),
         "prefer-standby" => Ok(Target::PreferStandby),
-        _ => Err(ConfigError::new(
-            "target_session_attrs has a word that is not known: use any, read-write, read-only, primary, standby or prefer-standby",
-        )),
+        _ => {
+            Err(unknown("target_session_attrs", word, "any, read-write, read-only, primary, standby or prefer-standby"))
+        }
     }
 }
 
@@ -401,44 +328,13 @@ fn tls_mode(word: &str) -> Result<TlsMode, ConfigError> {
         "require" => Ok(TlsMode::Require),
         "verify-ca" => Ok(TlsMode::VerifyCa),
         "verify-full" => Ok(TlsMode::VerifyFull),
-        _ => Err(ConfigError::new(
-            "sslmode has a word that is not known: use disable, prefer, require, verify-ca or verify-full",
-        )),
+        _ => Err(unknown("sslmode", word, "disable, prefer, require, verify-ca or verify-full")),
     }
 }
 
-/// A word of chance; where the system has none, the order stays as written.
-fn chance() -> u64 {
-    getrandom::u64().unwrap_or(0)
-}
-
-/// An order out of all, each as likely as the others: 8 hosts have 40 320 orders, of which one word knows enough.
-fn shuffle(endpoints: &mut [Endpoint], mut word: u64) {
-    for (last, left) in (1..endpoints.len()).rev().zip((2..=endpoints.len()).rev()) {
-        let orders = left as u64;
-        let steps = usize::try_from(word % orders).unwrap_or(0);
-        word /= orders;
-        // Zero steps down leave it where it is.
-        endpoints.swap(last, last.saturating_sub(steps));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn a_shuffle_brings_every_order_and_a_word_of_nothing_none() {
-        let hosts = ["a", "b", "c", "d"];
-        let order = |word| {
-            let endpoint = |host: &str| Endpoint { host: Host::Tcp(host.to_owned()), address: None, port: 1 };
-            let mut endpoints: Vec<_> = hosts.into_iter().map(endpoint).collect();
-            shuffle(&mut endpoints, word);
-            endpoints.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        assert_eq!(order(0), ["a:1", "b:1", "c:1", "d:1"]);
-        assert_eq!((0..24).map(order).collect::<BTreeSet<_>>().len(), 24);
-    }
+/// The word is repeated only if it is one: where `;` was written for `&`, a password is behind it.
+fn unknown(name: &str, word: &str, known: &str) -> ConfigError {
+    let plain = word.len() <= WORD_MAX && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    let shown = if plain { format!("`{word}`") } else { "what is given".to_owned() };
+    ConfigError::new(format!("{name}: {shown} is not known: use {known}"))
 }

@@ -5,76 +5,9 @@
 
 use super::{
     last_words::LastWords,
+    messages::{Piece, Reader},
     statement::{Class, Text},
 };
-
-/// The longest message that PostgreSQL itself would send or take, 1 GiB
-/// (`MaxAllocSize`, src/include/utils/memutils.h).
-const LENGTH_MAX: u32 = 0x4000_0000;
-
-/// A part of a message, in the order of the stream.
-enum Piece<'a> {
-    Begin,
-    Body(u8, &'a [u8]),
-    End(u8),
-    /// The length cannot be one: the boundaries are lost.
-    Broken,
-}
-
-/// Finds the boundaries of messages in a stream that comes in pieces of any size.
-#[derive(Clone, Copy, Debug)]
-struct Reader {
-    /// The tag and the length; the first message of a frontend has no tag and takes 0.
-    head: [u8; 5],
-    have: usize,
-    /// Bytes of the body still to come, when the head is complete.
-    left: Option<u32>,
-}
-
-impl Reader {
-    const fn tagged() -> Self {
-        Self { head: [0; 5], have: 0, left: None }
-    }
-
-    const fn untagged_first() -> Self {
-        Self { head: [0; 5], have: 1, left: None }
-    }
-
-    fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Option<Piece<'a>> {
-        let [tag, ..] = self.head;
-        match self.left {
-            None => {
-                while let Some(place) = self.head.get_mut(self.have) {
-                    let (&byte, rest) = bytes.split_first()?;
-                    *place = byte;
-                    *bytes = rest;
-                    self.have += 1;
-                }
-                let [_, length @ ..] = self.head;
-                match u32::from_be_bytes(length).checked_sub(4) {
-                    Some(left) if left < LENGTH_MAX => {
-                        self.left = Some(left);
-                        Some(Piece::Begin)
-                    }
-                    Some(_) | None => Some(Piece::Broken),
-                }
-            }
-            Some(0) => {
-                self.left = None;
-                self.have = 0;
-                Some(Piece::End(tag))
-            }
-            Some(left) => {
-                let most = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-                let (body, rest) = bytes.split_at_checked(most).filter(|(body, _)| !body.is_empty())?;
-                *bytes = rest;
-                let taken = u32::try_from(body.len()).unwrap_or(left);
-                self.left = Some(left.saturating_sub(taken));
-                Some(Piece::Body(tag, body))
-            }
-        }
-    }
-}
 
 /// The transaction status of the last ReadyForQuery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +99,7 @@ impl Framing {
         while !self.lost {
             match self.frontend.next(&mut bytes) {
                 None => return,
-                Some(Piece::Begin) => self.request_begins(),
+                Some(Piece::Begin(tag)) => self.request_begins(tag),
                 Some(Piece::Body(tag, body)) => self.request_body(tag, body),
                 Some(Piece::End(tag)) => self.request_ends(tag),
                 Some(Piece::Broken) => self.lost = true,
@@ -179,7 +112,7 @@ impl Framing {
         while !self.lost {
             match self.backend.next(&mut bytes) {
                 None => return,
-                Some(Piece::Begin) => self.answer_begins(),
+                Some(Piece::Begin(tag)) => self.answer_begins(tag),
                 Some(Piece::Body(tag, body)) => self.answer_body(tag, body),
                 Some(Piece::End(tag)) => self.answer_ends(tag),
                 Some(Piece::Broken) => self.lost = true,
@@ -239,10 +172,9 @@ impl Framing {
         matches!(self.status, Status::Idle) || self.leaving_to > self.done
     }
 
-    fn request_begins(&mut self) {
+    fn request_begins(&mut self, tag: u8) {
         self.text = Text::new();
         self.text_over = false;
-        let [tag, ..] = self.frontend.head;
         self.names_left = u8::from(tag == b'P');
     }
 
@@ -331,9 +263,9 @@ impl Framing {
         self.busy_to = request;
     }
 
-    fn answer_begins(&mut self) {
+    fn answer_begins(&mut self, tag: u8) {
         self.status_byte = 0;
-        if self.backend.head.first() == Some(&b'E') {
+        if tag == b'E' {
             self.last_words = LastWords::new();
         }
     }

@@ -4,6 +4,7 @@ mod calls;
 mod config;
 mod copy;
 mod dial;
+mod endpoints;
 mod error;
 mod evidence;
 mod faults;
@@ -13,6 +14,7 @@ mod framing;
 mod framing_tests;
 mod last_words;
 mod life;
+mod messages;
 mod names;
 mod observer;
 #[cfg(not(feature = "rustls"))]
@@ -90,7 +92,7 @@ pub struct Postgres {
 
 /// An endpoint and what was learned of the way to it.
 struct Place {
-    endpoint: config::Endpoint,
+    endpoint: endpoints::Endpoint,
     path: role::Path,
     preference: role::Preference,
     traffic: Arc<traffic::Traffic>,

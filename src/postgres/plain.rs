@@ -1,7 +1,8 @@
 //! What stands in for TLS in a build without it: plaintext, and a refusal of everything else.
 
 use super::{
-    config::{Config, ConfigError, Endpoint, TlsMode},
+    config::{Config, ConfigError, TlsMode},
+    endpoints::Endpoint,
     wire::{Peer, Wire},
 };
 use crate::adapter::Failure;

@@ -32,7 +32,8 @@ use x509_cert::{
 };
 
 use super::{
-    config::{Config, ConfigError, Endpoint, TlsMode},
+    config::{Config, ConfigError, TlsMode},
+    endpoints::Endpoint,
     transport,
     wire::{Peer, Wire},
 };

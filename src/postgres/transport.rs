@@ -17,7 +17,8 @@ use tokio::{
 use tokio_postgres::config::Host;
 
 use super::{
-    config::{Endpoint, Transport},
+    config::Transport,
+    endpoints::Endpoint,
     evidence::io_failure,
     names::Names,
     wire::{Peer, Wire},

@@ -1,6 +1,7 @@
 //! The words of a connection string that the driver does not know, taken out of it before the driver reads the rest.
 
 use super::config::ConfigError;
+use crate::nearest;
 
 /// What was taken, in the order written; the last of a name wins, as in libpq.
 #[derive(Clone, Default)]
@@ -31,6 +32,9 @@ const KNOWN: [&str; 16] = [
     "keepalives_retries",
     "channel_binding",
 ];
+
+/// The names that are taken out.
+const OURS: [&str; 4] = ["target_session_attrs", "sslmode", "sslrootcert", "load_balance_hosts"];
 
 impl Words {
     /// Splits `text` into what is ours and a string for the driver.
@@ -103,8 +107,10 @@ impl Words {
             }
             known if KNOWN.contains(&known) => return Ok(false),
             _ => {
+                let near = nearest(name, &[&KNOWN[..], &OURS[..]].concat());
+                let near = near.map(|near| format!(", but `{near}` is")).unwrap_or_default();
                 return Err(ConfigError::new(format!(
-                    "parameter {} of the connection string is not known: check its name; a value with spaces needs single quotes, and in a url `&` is written %26",
+                    "the name of parameter {} of the connection string is not known{near}: correct it; a value with spaces needs single quotes, and in a url `&` is written %26",
                     index + 1
                 )));
             }
