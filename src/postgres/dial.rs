@@ -31,7 +31,7 @@ pub(crate) async fn dial(
     accepted: impl FnOnce() + Send,
 ) -> Result<Opened<Session>, Failure> {
     let place = postgres.place(index)?;
-    let Place { endpoint, traffic, .. } = place;
+    let Place { endpoint, ways, .. } = place;
     let reached = async {
         let reached = transport::reach(&postgres.names, endpoint, postgres.config.transport, &postgres.rules).await?;
         accepted();
@@ -39,7 +39,7 @@ pub(crate) async fn dial(
     };
     // Beside each other: a server gives little time for authentication, and the policy little for the transport.
     let (password, (wire, peer)) = tokio::try_join!(postgres.password(), reached)?;
-    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer).await?, Arc::clone(traffic));
+    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer).await?, ways.to(&peer));
     let watch = tap.watch();
     let mut driver = postgres.config.driver.clone();
     if let Some(password) = password {

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn only_an_older_timeline_of_the_same_database_is_refused() {
         let fence = Fence::default();
-        let mut admit = |system, timeline| fence.admit("db1:5432", History { system, timeline }).ok();
+        let admit = |system, timeline| fence.admit("db1:5432", History { system, timeline }).ok();
         assert_eq!(admit(7, 2), Some(false), "the first says nothing of others");
         assert_eq!(admit(7, 2), Some(false));
         assert_eq!(admit(7, 3), Some(true), "a promotion");

@@ -95,7 +95,7 @@ struct Place {
     endpoint: endpoints::Endpoint,
     path: role::Path,
     preference: role::Preference,
-    traffic: Arc<traffic::Traffic>,
+    ways: traffic::Ways,
 }
 
 impl Postgres {
@@ -122,7 +122,7 @@ impl Postgres {
                     endpoint: endpoint.clone(),
                     path: role::Path::default(),
                     preference: role::Preference::default(),
-                    traffic: Arc::default(),
+                    ways: traffic::Ways::default(),
                 })
                 .collect(),
             names: names::Names::default(),

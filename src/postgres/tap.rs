@@ -35,7 +35,7 @@ const WAITING: u8 = 64;
 /// What the tap has seen, for whoever asks; written by the tap alone.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// All that is heard of the endpoint, whose clock is ours.
+    /// All that is heard of the server, whose clock is ours.
     traffic: Arc<Traffic>,
     heard_ms: AtomicU64,
     /// When the client last began to wait.
@@ -99,7 +99,7 @@ impl Watch {
         Duration::from_millis(self.traffic.now_ms().saturating_sub(ms))
     }
 
-    /// For how long the endpoint has been heard on one session or the other, without a gap.
+    /// For how long the server has been heard on one session or the other, without a gap.
     pub(crate) fn whole_for(&self) -> Duration {
         self.traffic.whole_for()
     }

@@ -1,9 +1,15 @@
-//! What is heard of an endpoint on all of its sessions, and so for how long the way to it has been whole.
+//! What is heard of a server on all of its sessions, and so for how long the way to it has been whole.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
+
+use super::wire::Peer;
 
 /// Who was not heard for longer may have been out of reach in between. Twice the time between two looks, so that a
 /// question alone shows that the way is whole.
@@ -12,7 +18,20 @@ const GAP_MS: u64 = 500;
 /// As exact as is needed, or every byte on every session would write what all of them read.
 const STEP_MS: u64 = 50;
 
-/// The sessions of one endpoint write to it whenever they are heard.
+/// The ways to an endpoint: a name may have several addresses, whose servers say nothing of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Ways(Mutex<HashMap<Peer, Arc<Traffic>>>);
+
+impl Ways {
+    /// What is heard of this one. Those without a session are forgotten.
+    pub(crate) fn to(&self, peer: &Peer) -> Arc<Traffic> {
+        let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.retain(|_, traffic| Arc::strong_count(traffic) > 1);
+        Arc::clone(ways.entry(peer.clone()).or_default())
+    }
+}
+
+/// The sessions on one way write to it whenever they are heard.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     origin: Instant,
@@ -29,7 +48,7 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// Milliseconds since the endpoint became known; at least 1.
+    /// Milliseconds since the way became known; at least 1.
     pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
@@ -45,7 +64,7 @@ impl Traffic {
         self.heard_ms.store(now_ms, Ordering::Release);
     }
 
-    /// For how long the endpoint has been heard without a gap; zero if it is not heard now.
+    /// For how long the server has been heard without a gap; zero if it is not heard now.
     pub(crate) fn whole_for(&self) -> Duration {
         self.whole_at(self.now_ms())
     }
@@ -62,6 +81,19 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_way_is_shared_by_its_sessions_and_forgotten_with_the_last() {
+        let ways = Ways::default();
+        let [one, other] = [1, 2].map(|port| Peer::Tcp(([127, 0, 0, 1], port).into()));
+        let first = ways.to(&one);
+        assert!(Arc::ptr_eq(&first, &ways.to(&one)));
+        assert!(!Arc::ptr_eq(&first, &ways.to(&other)));
+        first.hear(7);
+        drop(first);
+        drop(ways.to(&other));
+        assert_eq!(ways.to(&one).heard_ms.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn the_way_is_whole_since_the_last_gap() {

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 /// Where a stream goes, so that a cancel request can follow it to the same server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Peer {
     Tcp(SocketAddr),
     #[cfg_attr(not(unix), expect(dead_code, reason = "unix sockets exist on unix only"))]
