@@ -112,7 +112,7 @@ pub struct Limits {
     /// How long the server must have been waiting for the client, or for the client's acknowledgement, before a
     /// session is called dead: the policy's `grace`.
     pub grace: Duration,
-    /// How long all answers may take: the policy's `question_deadline`.
+    /// How long all answers may take: what is left of the policy's `question_deadline`.
     pub within: Duration,
 }
 

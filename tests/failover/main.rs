@@ -39,8 +39,9 @@ async fn a_standby_that_is_listed_first_fails_no_write() -> Outcome<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stall_of_a_second_costs_no_session() -> Outcome<()> {
-    holds("stall-1-proxy", |play| play).await
+async fn a_stall_shorter_than_b3_costs_no_session() -> Outcome<()> {
+    holds("stall-1-proxy", |play| play).await?;
+    holds("stall-4-proxy", |play| play).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -249,7 +249,7 @@ impl<C: Connect> Shared<C> {
         for command in &commands {
             self.carry_out(core, *command);
         }
-        self.inquire(core);
+        self.inquire(core, now);
         core.commands = commands;
         // Nothing is due when an outage is forgotten, but that it is has to be published.
         let wake = core.machine.pacer().settles_at().map_or(wake, |at| wake.min(at));

@@ -55,10 +55,12 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Starts the questions of a step.
-    pub(super) fn inquire(self: &Arc<Self>, core: &mut Core<C>) {
+    pub(super) fn inquire(self: &Arc<Self>, core: &mut Core<C>, now: Time) {
         for inquiry in mem::take(&mut core.inquiries) {
             let (slot, dial) = (inquiry.slot, inquiry.dial);
-            let limits = Limits { grace: self.policy.grace.into(), within: self.policy.question_deadline.into() };
+            // Who was suspected first may have waited long for somebody to ask.
+            let by = inquiry.about.iter().map(|subject| subject.by).fold(inquiry.by, Time::min);
+            let limits = Limits { grace: self.policy.grace.into(), within: (by - now).into() };
             let asking = session::ask(Arc::downgrade(self), Arc::clone(&self.connect), inquiry, limits);
             let task = self.runtime.spawn(asking).abort_handle();
             if let Some(place) = core.place(slot).filter(|place| place.dial == Some(dial)) {

@@ -139,6 +139,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         play: Play::Stall(Way::Stranded, seconds(1)),
     },
     Scenario {
+        name: "stall-4",
+        about: "all packets dropped for 4 s, which is less than B3; times from the end of it",
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::None) },
+        play: Play::Stall(Way::Dropped, seconds(4)),
+    },
+    Scenario {
+        name: "stall-4-proxy",
+        about: "a proxy that moves nothing for 4 s; times from the end of it",
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::None) },
+        play: Play::Stall(Way::Stranded, seconds(4)),
+    },
+    Scenario {
         name: "stall-10",
         about: "all packets dropped for 10 s; times from the end of it",
         goal: Goal { all_s: Some(RESUMED), ..Goal::of(Errors::InFlight) },
