@@ -6,7 +6,10 @@ use relink::{
     pacer::{Command, Event, Pacer},
 };
 
-use super::{Law, pacer_law::Case};
+use super::{
+    Law,
+    pacer_law::{Case, Moment},
+};
 
 /// A mistake in what a step gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +128,7 @@ impl Bug {
 
     /// What a step of a pacer gives instead.
     pub(super) fn of_pacer(self, case: &Case<'_>, next: (Pacer, Option<Command>)) -> (Pacer, Option<Command>) {
-        let (before, now) = (case.before, case.before.now.max(case.now));
+        let Moment { policy, before, now, .. } = *case.moment;
         let (mut after, mut command) = (next.0.parts(), next.1);
         let own = case.endpoint().is_none_or(|endpoint| endpoint < before.endpoints);
         if own == (self == Self::TakeStrangers) {
@@ -133,14 +136,14 @@ impl Bug {
         }
         let at = usize::from(case.endpoint().filter(|_| own).unwrap_or(0));
         let (Some(old), Some(window)) = (before.windows.get(at), after.windows.get_mut(at)) else { return next };
-        let dial = Command::Dial { dial: DialId::new(before.next, 0), deadline: now + case.policy.dial_deadline };
-        let due = old.not_before <= now && window.in_flight < case.policy.max_dials;
+        let dial = Command::Dial { dial: DialId::new(before.next, 0), deadline: now + policy.dial_deadline };
+        let due = old.not_before <= now && window.in_flight < policy.max_dials;
         let failed = matches!(case.event, Event::Failed { .. });
         match (self, case.event) {
             (Self::GoOnSettling, Event::Failed { .. }) => after.settle_at = now,
             (Self::RememberOverload, _) if after.lost_at == Time::NEVER => window.over = old.over,
             (Self::GrowForEver, Event::Failed { fault: Fault::Overloaded, .. }) => {
-                window.over = case.policy.cap(case.policy.elapsed_max) * 2;
+                window.over = policy.cap(policy.elapsed_max) * 2;
             }
             (Self::AllowMore, Event::Dialed { .. }) => window.allowed = old.allowed + 1,
             (Self::CutAhead, _) if failed => window.cut = after.next + 1,
@@ -153,7 +156,7 @@ impl Bug {
             (Self::RestartClock, Event::Lost { .. }) => after.lost_at = now,
             (Self::ShrinkAtOnce, Event::Dialed { .. }) => window.over = Span::ZERO,
             (Self::ForgetAtOnce, Event::Dialed { .. }) => return forgotten(next),
-            (Self::TakeStrangers, Event::Retired { endpoint: 7 }) => window.not_before = now + case.policy.w0,
+            (Self::TakeStrangers, Event::Retired { endpoint: 7 }) => window.not_before = now + policy.w0,
             (Self::DialHeld, Event::Requested { endpoint: 0 })
                 if old.held.is_some() && due && old.in_flight < old.allowed =>
             {
@@ -163,7 +166,7 @@ impl Bug {
             (Self::StretchDeadline, _) => {
                 command = command.map(|Command::Dial { dial, deadline }| Command::Dial {
                     dial,
-                    deadline: deadline + case.policy.dial_deadline_max,
+                    deadline: deadline + policy.dial_deadline_max,
                 });
             }
             (Self::RoundTimes, _) if failed => {

@@ -26,7 +26,7 @@ pub(super) fn broken(policy: &Checked, link: Link, event: Event, bug: Option<Bug
         (Law::S13, keeps_the_deadline(link, event, next.0)),
         (Law::Relabel, is_relabelled(link, event, next, step)),
     ];
-    laws.into_iter().find(|(_, holds)| !holds).map(|(law, _)| law)
+    laws.iter().find(|(_, holds)| !holds).map(|(law, _)| *law)
 }
 
 /// What an event is about, if it is about one name: whether the state has that name.

@@ -8,7 +8,7 @@ use relink::{
 use super::{
     Bug, Finding, Level,
     grid::{Place, edges},
-    pacer_law,
+    pacer_law::{self, Case, Moment},
 };
 
 /// Late enough for every span of the policies to have passed.
@@ -200,20 +200,23 @@ impl super::Grid for Grid {
     }
 
     fn judge(&self, before: &Parts, bug: Option<Bug>) -> Option<Finding> {
-        let pacer = Pacer::from_parts(before);
-        let relabelled = pacer_law::relabel(before).map(|other| (other, Pacer::from_parts(&other)));
-        let (policy, relabelled) = (&self.policy, relabelled.as_ref());
-        for now in self.at.iter().copied() {
-            let still = pacer.at(now);
+        let state = (*before, Pacer::from_parts(before));
+        let later = pacer_law::relabel(before).map(|other| (other, Pacer::from_parts(&other)));
+        for at in self.at.iter().copied() {
+            let then = later.as_ref().zip(pacer_law::late(at));
+            let later = then.map(|(other, at)| Moment::new(&self.policy, other, at, None));
+            let moment = Moment::new(&self.policy, &state, at, later.as_ref());
+            let found = |law, event, became| Finding { law, step: [format!("{before:?}"), event, became] };
+            if let Some(law) = moment.broken() {
+                let became = format!("{:?}", state.1.at(at).parts());
+                return Some(found(law, format!("nothing until {at:?}"), became));
+            }
             for event in self.events.iter().copied() {
                 for chance in WORDS {
-                    let (pacer, still) = (&pacer, &still);
-                    let case = pacer_law::Case { policy, pacer, before, still, relabelled, now, event, chance };
-                    if let Some(law) = case.broken(bug) {
-                        let became = pacer.step(policy, now, event, chance);
-                        let event = format!("{event:?} at {now:?}, chance {chance}");
-                        let step = [format!("{before:?}"), event, format!("{:?}, {:?}", became.0.parts(), became.1)];
-                        return Some(Finding { law, step });
+                    if let Some(law) = (Case { moment: &moment, event, chance }).broken(bug) {
+                        let (after, command) = state.1.step(&self.policy, at, event, chance);
+                        let event = format!("{event:?} at {at:?}, chance {chance}");
+                        return Some(found(law, event, format!("{:?}, {command:?}", after.parts())));
                     }
                 }
             }

@@ -31,7 +31,7 @@ pub(super) fn broken_state(policy: &Checked, parts: &Parts) -> Option<Law> {
         (Law::Names, names),
         (Law::Refusals, refusals),
     ];
-    laws.into_iter().find(|(_, holds)| !holds).map(|(law, _)| law)
+    laws.iter().find(|(_, holds)| !holds).map(|(law, _)| *law)
 }
 
 fn remembers_nothing(window: &WindowParts) -> bool {
@@ -56,52 +56,93 @@ fn is_doubled(policy: &Checked, times: u8) -> bool {
     times == 0 || policy.dial_deadline_at(times - 1) < policy.dial_deadline_max
 }
 
+/// A state at the time of an event: what all events then have in common.
+pub(super) struct Moment<'a> {
+    pub(super) policy: &'a Checked,
+    pacer: &'a Pacer,
+    pub(super) before: &'a Parts,
+    /// When the event comes.
+    at: Time,
+    /// As the machine sees it: time does not go back.
+    pub(super) now: Time,
+    /// Whether an outage that was on record has settled by then.
+    forgets: bool,
+    /// The same pacer then, when nothing has happened.
+    still: Pacer,
+    /// The same later and under other names, if there is a later.
+    later: Option<&'a Moment<'a>>,
+}
+
+impl<'a> Moment<'a> {
+    pub(super) fn new(
+        policy: &'a Checked,
+        (before, pacer): &'a (Parts, Pacer),
+        at: Time,
+        later: Option<&'a Moment<'a>>,
+    ) -> Self {
+        let now = before.now.max(at);
+        Self { policy, pacer, before, at, now, forgets: before.settle_at <= now, still: pacer.at(at), later }
+    }
+
+    /// The first law that the passing of time breaks: what news of nobody leave.
+    pub(super) fn broken(&self) -> Option<Law> {
+        let nobody = Case { moment: self, event: Event::Retired { endpoint: u8::MAX }, chance: 0 };
+        let parts = self.still.parts();
+        // At the end of time there is no later.
+        let relabels = || match (self.later, relabel(&parts)) {
+            (Some(later), Some(expected)) => later.still.parts() == expected,
+            (Some(_) | None, None) | (None, Some(_)) => true,
+        };
+        nobody.broken_by(&self.still, &parts, None).or_else(|| (!relabels()).then_some(Law::Relabel))
+    }
+}
+
 /// One step.
 pub(super) struct Case<'a> {
-    pub(super) policy: &'a Checked,
-    pub(super) pacer: &'a Pacer,
-    pub(super) before: &'a Parts,
-    /// The same pacer when the event comes, and nothing has happened.
-    pub(super) still: &'a Pacer,
-    /// The same pacer later and under other names, if there is a later.
-    pub(super) relabelled: Option<&'a (Parts, Pacer)>,
-    pub(super) now: Time,
+    pub(super) moment: &'a Moment<'a>,
     pub(super) event: Event,
     pub(super) chance: u64,
 }
 
 impl Case<'_> {
-    /// The first law that the step breaks.
+    /// The first law that the step breaks, if the passing of time breaks none.
     pub(super) fn broken(&self, bug: Option<Bug>) -> Option<Law> {
-        let mut after = *self.pacer;
+        let mut after = *self.moment.pacer;
         let command = self.step(&mut after, bug);
+        if self.is_foreign() {
+            let inert = command.is_none() && after == self.moment.still;
+            // What time has done is judged once for all of them.
+            return if inert { self.broken_later(bug) } else { Some(Law::S6) };
+        }
         let parts = after.parts();
-        if let Some(law) = broken_state(self.policy, &parts) {
+        let relabels = || (self.chance == 0 && !self.is_relabelled(&parts, command, bug)).then_some(Law::Relabel);
+        self.broken_by(&after, &parts, command).or_else(relabels)
+    }
+
+    /// The first law that a step breaks which gives this.
+    fn broken_by(&self, after: &Pacer, parts: &Parts, command: Option<Command>) -> Option<Law> {
+        let Moment { policy, before, forgets, .. } = *self.moment;
+        if let Some(law) = broken_state(policy, parts) {
             return Some(law);
         }
-        // As the machine sees it: time does not go back.
-        let now = self.before.now.max(self.now);
-        let forgets = self.before.settle_at <= now;
         let laws: [(Law, bool); 9] = [
-            (Law::S6, self.is_inert(&after, &parts, command)),
+            (Law::S6, self.touches_no_other(parts)),
             (Law::S1, self.may_dial(command)),
-            (Law::S13, self.keeps_its_deadline(command, now)),
-            (Law::S7, self.keeps_held(&parts, command)),
-            (Law::S3, self.never_earlier(&parts, command, now)),
-            (Law::S3Floor, self.waits(&parts, now)),
-            (Law::S4c, parts.lost_at != Time::NEVER || self.before.lost_at == Time::NEVER || forgets),
-            (Law::S4a, self.ages(&parts, now, forgets)),
-            (Law::S4b, forgets || self.falls_slowly(&parts)),
+            (Law::S13, self.keeps_its_deadline(command)),
+            (Law::S7, self.keeps_held(parts, command)),
+            (Law::S3, self.never_earlier(parts, command)),
+            (Law::S3Floor, self.waits(parts)),
+            (Law::S4c, parts.lost_at != Time::NEVER || before.lost_at == Time::NEVER || forgets),
+            (Law::S4a, self.ages(parts)),
+            (Law::S4b, forgets || self.falls_slowly(parts)),
         ];
-        let broken = laws.into_iter().find(|(_, holds)| !holds).map(|(law, _)| law);
-        let wakes = || (!has_a_timer(&after, &parts)).then_some(Law::S10);
-        let relabels = || (self.chance == 0 && !self.is_relabelled(&parts, command, bug)).then_some(Law::Relabel);
-        broken.or_else(wakes).or_else(relabels)
+        let broken = laws.iter().find(|(_, holds)| !holds).map(|(law, _)| *law);
+        broken.or_else(|| (!has_a_timer(after, parts)).then_some(Law::S10))
     }
 
     /// The step in place, of a copy: a sweep copies a pacer no more often than it must.
     fn step(&self, after: &mut Pacer, bug: Option<Bug>) -> Option<Command> {
-        let command = after.apply(self.policy, self.now, self.event, self.chance);
+        let command = after.apply(self.moment.policy, self.moment.at, self.event, self.chance);
         let Some(bug) = bug else { return command };
         let (wrong, command) = bug.of_pacer(self, (*after, command));
         *after = wrong;
@@ -121,97 +162,108 @@ impl Case<'_> {
 
     /// The endpoint that the event is about, before and after.
     fn window<'p>(&'p self, after: &'p Parts) -> Option<(&'p WindowParts, &'p WindowParts)> {
-        let endpoint = self.endpoint().filter(|endpoint| *endpoint < self.before.endpoints)?;
-        let at = usize::from(endpoint);
-        Some((self.before.windows.get(at)?, after.windows.get(at)?))
+        let before = self.moment.before;
+        let at = usize::from(self.endpoint().filter(|endpoint| *endpoint < before.endpoints)?);
+        Some((before.windows.get(at)?, after.windows.get(at)?))
     }
 
     fn windows<'p>(&'p self, after: &'p Parts) -> impl Iterator<Item = (&'p WindowParts, &'p WindowParts)> {
-        self.before.windows.iter().zip(&after.windows).take(usize::from(self.before.endpoints))
+        let before = self.moment.before;
+        before.windows.iter().zip(&after.windows).take(usize::from(before.endpoints))
     }
 
-    /// News of an endpoint outside the set are none.
-    fn is_inert(&self, after: &Pacer, parts: &Parts, command: Option<Command>) -> bool {
-        let foreign = self.endpoint().is_some_and(|endpoint| endpoint >= self.before.endpoints);
-        let only_one = || {
-            self.windows(parts).enumerate().all(|(at, (before, after))| {
-                // An endpoint's own news touch no other; save for what time, a renewal, or the end of patience does to all.
-                let own = self.endpoint().is_none_or(|endpoint| usize::from(endpoint) == at);
-                own || before.not_before == after.not_before && before.online == after.online
-            })
-        };
-        if foreign { command.is_none() && after == self.still } else { only_one() }
+    /// Whether the news are of an endpoint outside the set.
+    fn is_foreign(&self) -> bool {
+        self.endpoint().is_some_and(|endpoint| endpoint >= self.moment.before.endpoints)
+    }
+
+    /// An endpoint's own news touch no other; save for what time, a renewal, or the end of patience does to all.
+    fn touches_no_other(&self, after: &Parts) -> bool {
+        self.windows(after).enumerate().all(|(at, (before, after))| {
+            let own = self.endpoint().is_none_or(|endpoint| usize::from(endpoint) == at);
+            own || before.not_before == after.not_before && before.online == after.online
+        })
     }
 
     fn may_dial(&self, command: Option<Command>) -> bool {
         let Some(Command::Dial { dial, .. }) = command else { return true };
+        let before = self.moment.before;
         let asked = self.event == Event::Requested { endpoint: dial.endpoint() };
-        let window = self.before.windows.get(usize::from(dial.endpoint()));
-        asked && dial.serial() == self.before.next && window.is_some_and(|window| window.in_flight < window.allowed)
+        let window = before.windows.get(usize::from(dial.endpoint()));
+        asked && dial.serial() == before.next && window.is_some_and(|window| window.in_flight < window.allowed)
     }
 
-    fn keeps_its_deadline(&self, command: Option<Command>, now: Time) -> bool {
+    fn keeps_its_deadline(&self, command: Option<Command>) -> bool {
         let Some(Command::Dial { deadline, .. }) = command else { return true };
-        deadline >= now + self.policy.dial_deadline && deadline <= now + self.policy.dial_deadline_max
+        let Moment { policy, now, .. } = *self.moment;
+        deadline >= now + policy.dial_deadline && deadline <= now + policy.dial_deadline_max
     }
 
     fn keeps_held(&self, after: &Parts, command: Option<Command>) -> bool {
         let dialed = command.map(|Command::Dial { dial, .. }| dial.endpoint());
-        let held = |at: usize| self.before.windows.get(at).is_some_and(|window| window.held.is_some());
+        let held = |at: usize| self.moment.before.windows.get(at).is_some_and(|window| window.held.is_some());
         let stays = self.event == Event::Renewed
             || self.windows(after).all(|(b, a)| b.held.is_none() || a.held == b.held || a.held.is_some());
         stays && dialed.is_none_or(|endpoint| !held(usize::from(endpoint)))
     }
 
-    fn never_earlier(&self, after: &Parts, command: Option<Command>, now: Time) -> bool {
+    fn never_earlier(&self, after: &Parts, command: Option<Command>) -> bool {
+        let Moment { before, now, .. } = *self.moment;
         let in_time = match command {
             Some(Command::Dial { dial, .. }) => {
-                self.before.windows.get(usize::from(dial.endpoint())).is_some_and(|window| window.not_before <= now)
+                before.windows.get(usize::from(dial.endpoint())).is_some_and(|window| window.not_before <= now)
             }
             None => true,
         };
         in_time && self.windows(after).all(|(before, after)| before.not_before <= after.not_before)
     }
 
-    fn waits(&self, after: &Parts, now: Time) -> bool {
-        if self.policy.backoff != Backoff::Relink {
+    fn waits(&self, after: &Parts) -> bool {
+        let Moment { policy, now, .. } = *self.moment;
+        if policy.backoff != Backoff::Relink {
             return true;
         }
         let down = match self.event {
-            Event::Failed { .. } | Event::Abandoned { .. } => self.policy.w0,
-            Event::Lost { unstable: true, .. } => self.policy.down_window(now - after.lost_at),
+            Event::Failed { .. } | Event::Abandoned { .. } => policy.w0,
+            Event::Lost { unstable: true, .. } => policy.down_window(now - after.lost_at),
             Event::Lost { .. } | Event::Requested { .. } | Event::Dialed { .. } => return true,
             Event::Retired { .. } | Event::Renewed => return true,
         };
-        let least = |window: &WindowParts| now + self.policy.jitter_lo.of(down.max(window.over));
+        let least = |window: &WindowParts| now + policy.jitter_lo.of(down.max(window.over));
         self.window(after).is_none_or(|(_, window)| window.not_before >= least(window))
     }
 
-    fn ages(&self, after: &Parts, now: Time, forgets: bool) -> bool {
-        let begins = after.lost_at == now && (forgets || self.before.lost_at == Time::NEVER);
-        after.lost_at == self.before.lost_at || after.lost_at == Time::NEVER || begins
+    fn ages(&self, after: &Parts) -> bool {
+        let Moment { before, now, forgets, .. } = *self.moment;
+        let begins = after.lost_at == now && (forgets || before.lost_at == Time::NEVER);
+        after.lost_at == before.lost_at || after.lost_at == Time::NEVER || begins
     }
 
     fn falls_slowly(&self, after: &Parts) -> bool {
         let dialed = |at: usize| matches!(self.event, Event::Dialed { dial } if usize::from(dial.endpoint()) == at);
         self.windows(after).enumerate().all(|(at, (before, after))| {
-            let least = if dialed(at) { self.policy.s.of(before.over) } else { before.over };
+            let least = if dialed(at) { self.moment.policy.s.of(before.over) } else { before.over };
             after.over >= least
         })
     }
 
+    /// News of an endpoint outside the set are none later, under other names, either.
+    fn broken_later(&self, bug: Option<Bug>) -> Option<Law> {
+        let later = self.moment.later.filter(|_| self.chance == 0)?;
+        let case = Case { moment: later, event: relabel_event(self.event), chance: self.chance };
+        let mut became = *later.pacer;
+        let commanded = case.step(&mut became, bug);
+        (commanded.is_some() || became != later.still).then_some(Law::Relabel)
+    }
+
+    /// The same step later, under other names, gives the same later, under other names.
     fn is_relabelled(&self, after: &Parts, command: Option<Command>, bug: Option<Bug>) -> bool {
         // At the end of time there is no later.
-        let (Some((other, pacer)), Some(then), Some(expected)) = (self.relabelled, late(self.now), relabel(after))
-        else {
-            return true;
-        };
-        let case = Case { before: other, pacer, now: then, event: relabel_event(self.event), ..*self };
-        let mut became = *pacer;
+        let (Some(later), Some(expected)) = (self.moment.later, relabel(after)) else { return true };
+        let case = Case { moment: later, event: relabel_event(self.event), chance: self.chance };
+        let mut became = *later.pacer;
         let commanded = case.step(&mut became, bug);
-        let command = command
-            .map(|Command::Dial { dial, deadline }| Command::Dial { dial: named(dial), deadline: deadline + LATER });
-        became.parts() == expected && commanded == command
+        became.parts() == expected && commanded == command.map(relabel_command)
     }
 }
 
@@ -224,7 +276,7 @@ fn has_a_timer(pacer: &Pacer, parts: &Parts) -> bool {
 const LATER: Span = Span::from_millis(1 << 40);
 const YOUNGER: u64 = 1_000;
 
-fn late(time: Time) -> Option<Time> {
+pub(super) fn late(time: Time) -> Option<Time> {
     match time {
         Time::NEVER => Some(time),
         _ if time.as_millis() > 1 << 62 => None,
@@ -234,6 +286,11 @@ fn late(time: Time) -> Option<Time> {
 
 fn named(dial: DialId) -> DialId {
     DialId::new(dial.serial() + YOUNGER, dial.endpoint())
+}
+
+fn relabel_command(command: Command) -> Command {
+    let Command::Dial { dial, deadline } = command;
+    Command::Dial { dial: named(dial), deadline: deadline + LATER }
 }
 
 /// The same state later, and under other names.
