@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 
-use relink_model::sweep::{LEFT_OUT, Level, size, sweep};
+use relink_model::sweep::{Level, left_out, size, sweep};
 use rustix::time::{ClockId, clock_gettime};
 
 fn main() {
@@ -22,7 +22,7 @@ fn main() {
         report.triples,
         usize::from(report.found.is_some())
     );
-    for left in LEFT_OUT {
+    for left in left_out(level) {
         println!("  left out: {left}");
     }
     assert_eq!(report, size(level, threads));

@@ -10,6 +10,7 @@ pub mod report;
 pub mod run;
 pub mod scenes;
 pub mod story;
+mod sweeps;
 
 use std::{
     collections::BTreeMap,
@@ -126,7 +127,7 @@ pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + 
     }
     let place = |row: &Row| PROPERTIES.iter().position(|known| known.id == row.id);
     rows.sort_by_key(place);
-    Ok(Report::new(policy.clone(), options.level, rows, not_proved(policy)))
+    Ok(Report::new(policy.clone(), options.level, rows, not_proved(policy, options.level)))
 }
 
 /// Explores every scene, each by one thread, the largest of their kind as they come.
@@ -192,7 +193,7 @@ fn beyond_the_fleet(policy: &Policy) -> Option<String> {
 }
 
 /// What the verdicts do not say.
-fn not_proved(policy: &Policy) -> Vec<String> {
+fn not_proved(policy: &Policy, level: Level) -> Vec<String> {
     let mut lines = reduce::told(policy);
     let Assume { clients, capacity_per_s, reject_cost, .. } = policy.assume;
     if clients.is_none() || capacity_per_s.is_none() || reject_cost.is_none() {
@@ -213,5 +214,6 @@ fn not_proved(policy: &Policy) -> Vec<String> {
         ]
         .map(str::to_owned),
     );
+    lines.extend(sweeps::left_out(level));
     lines
 }

@@ -45,7 +45,7 @@ pub enum Overall {
 pub enum Level {
     /// Within a minute on two cores.
     Quick,
-    /// Larger worlds too, within half an hour.
+    /// Larger worlds too, and the sweep of every step from any state, within half an hour.
     Full,
 }
 

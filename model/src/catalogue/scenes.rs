@@ -2,7 +2,7 @@
 
 use relink::{Backoff, Checked, Policy};
 
-use super::{property::catalogued, report::Level};
+use super::{property::catalogued, report::Level, sweeps};
 use crate::{
     bounds,
     check::{Case, Expected, Limit, Stopped, explore},
@@ -58,7 +58,9 @@ pub(super) fn of(policy: &Policy, level: Level) -> Vec<Scene> {
     scenes.extend(pools(policy, level));
     scenes.extend(fleets(policy, level));
     scenes.extend(herds(policy, level));
+    scenes.extend(sweeps::of(level));
     scenes.extend(seeds());
+    scenes.extend(sweeps::seeds(level));
     scenes
 }
 
@@ -193,7 +195,7 @@ fn seeds() -> Vec<Scene> {
 }
 
 /// `DialPerIdleLink` as `dial per idle link`.
-fn words(bug: &impl std::fmt::Debug) -> String {
+pub(super) fn words(bug: &impl std::fmt::Debug) -> String {
     let mut words = String::new();
     for letter in format!("{bug:?}").chars() {
         if letter.is_uppercase() && !words.is_empty() {

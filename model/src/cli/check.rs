@@ -26,7 +26,8 @@ pub(crate) struct Args {
     /// The policy file to check
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     policy: Option<PathBuf>,
-    /// How much to check: quick is done within a minute, full within half an hour
+    /// How much to check: quick is done within a minute; full, with larger worlds and the sweep of every step from any
+    /// state, within half an hour
     #[arg(long, value_enum, default_value_t = Depth::Quick)]
     level: Depth,
     /// Only these properties, such as S1,L2

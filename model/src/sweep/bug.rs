@@ -7,7 +7,7 @@ use relink::{
 };
 
 use super::{
-    Law,
+    Law, Machine,
     pacer_law::{Case, Moment},
 };
 
@@ -98,6 +98,21 @@ impl Bug {
         Self::AskForEver,
         Self::RoundClose,
     ];
+
+    /// The machine whose steps it is put around.
+    pub const fn machine(self) -> Machine {
+        match self {
+            Self::AdoptLate | Self::LeaveOpen | Self::FreeEarly | Self::DateByAnswer | Self::IgnoreStop => {
+                Machine::Link
+            }
+            Self::CutLease | Self::ExtendDial | Self::AskForEver | Self::RoundClose => Machine::Link,
+            Self::GoOnSettling | Self::RememberOverload | Self::GrowForEver | Self::AllowMore => Machine::Pacer,
+            Self::CutAhead | Self::CountOnly | Self::DialTwice | Self::PullForward => Machine::Pacer,
+            Self::WaitForNothing | Self::RestartClock | Self::ShrinkAtOnce | Self::ForgetAtOnce => Machine::Pacer,
+            Self::TakeStrangers | Self::DialHeld | Self::LoseTimer | Self::StretchDeadline => Machine::Pacer,
+            Self::RoundTimes => Machine::Pacer,
+        }
+    }
 
     /// The law that must be found broken.
     pub const fn breaks(self) -> Law {

@@ -47,3 +47,31 @@ pub enum Law {
     /// Another origin of time and other names change the times and the names, and nothing else.
     Relabel,
 }
+
+impl Law {
+    /// The claim that it is in a report: the property of the catalogue, or what the induction rests on.
+    pub const fn claim(self) -> &'static str {
+        match self {
+            Self::Settling => "every step keeps what settles",
+            Self::Memory => "every step keeps an outage's memory to the outage",
+            Self::Ceilings => "every step keeps within the ceilings",
+            Self::Flights => "every step keeps the dials within max_dials",
+            Self::Names => "every step keeps the names in order",
+            Self::Refusals => "every step holds what refused too often",
+            Self::Relabel => "every step is the same at other times and under other names",
+            Self::S1 => "S1",
+            Self::S3 | Self::S3Floor => "S3",
+            Self::S4a => "S4a",
+            Self::S4b => "S4b",
+            Self::S4c => "S4c",
+            Self::S5 => "S5",
+            Self::S6 => "S6",
+            Self::S7 => "S7",
+            Self::S8 => "S8",
+            Self::S10 => "S10",
+            Self::S11 => "S11",
+            Self::S12 => "S12",
+            Self::S13 => "S13",
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! A world begins at the beginning; a sweep begins anywhere. If the invariants hold after every step from
 //! every state that satisfies them, they hold for ever, however a run came there. The grid has the edges of every field,
 //! each number of the policy that is compared with it and what lies beside it, the extremes of its type, and no state
-//! twice; what lies between is left out, see [`LEFT_OUT`]. A triple is a state, an event at a time, and a word of chance.
+//! twice; what lies between is left out, see [`left_out`]. A triple is a state, an event at a time, and a word of chance.
 
 mod bug;
 mod grid;
@@ -35,18 +35,72 @@ pub enum Level {
     Full,
 }
 
-/// What no level sweeps.
-pub const LEFT_OUT: &[&str] = &[
+/// What is swept: a machine, under policies of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// A link, under the default policy with and without its optional limits.
+    Link,
+    /// A pacer with relink's own backoff: one that ramps up, one that gives up.
+    Pacer,
+    /// A pacer with a classic backoff: a ladder, and one that spreads.
+    ClassicPacer,
+}
+
+impl Machine {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Link, Self::Pacer, Self::ClassicPacer];
+
+    /// The laws that its steps are judged by.
+    pub const fn laws(self) -> &'static [Law] {
+        use Law::{
+            Ceilings, Flights, Memory, Names, Refusals, Relabel, S1, S3, S3Floor, S4a, S4b, S4c, S5, S6, S7, S8, S10,
+            S11, S12, S13, Settling,
+        };
+        match self {
+            Self::Link => &[S5, S6, S8, S10, S11, S12, S13, Relabel],
+            Self::Pacer => &[
+                Settling, Memory, Ceilings, Flights, Names, Refusals, S1, S3, S3Floor, S4a, S4b, S4c, S6, S7, S10, S13,
+                Relabel,
+            ],
+            // Its waits have no floor, and it knows no window of overload.
+            Self::ClassicPacer => {
+                &[Settling, Memory, Ceilings, Flights, Names, Refusals, S1, S3, S4a, S4c, S6, S7, S10, S13, Relabel]
+            }
+        }
+    }
+
+    /// Sweeps it as [`sweep`] does all.
+    pub fn sweep(self, level: Level, threads: NonZero<usize>, bug: Option<Bug>) -> Report {
+        let mut report = Report { states: 0, triples: 0, found: None };
+        self.visit(level, threads, Visit::Judge(bug), &mut report);
+        report
+    }
+
+    fn visit(self, level: Level, threads: NonZero<usize>, visit: Visit, report: &mut Report) {
+        match self {
+            Self::Link => link::grids(level).iter().for_each(|grid| run(grid, threads, visit, report)),
+            Self::Pacer => pacer::own(level).iter().for_each(|grid| run(grid, threads, visit, report)),
+            Self::ClassicPacer => pacer::classic(level).iter().for_each(|grid| run(grid, threads, visit, report)),
+        }
+    }
+}
+
+/// What no sweep of this level sees.
+pub fn left_out(level: Level) -> impl Iterator<Item = &'static str> {
+    let coarse = "pacer: what lies beside an edge, the extremes of counts and times, and all second endpoints but one";
+    LEFT_OUT.iter().copied().chain((level == Level::Quick).then_some(coarse))
+}
+
+const LEFT_OUT: &[&str] = &[
+    "both: any policy but the sweep's own: the default one for a link, with and without its optional limits; four for a pacer",
+    "both: the order of events: a step knows only the state; that is for the worlds",
     "pool: its states are vectors of links; the worlds reach them and its laws are tests of their own",
     "pacer: values between the edges of a field; combinations of both endpoints' fields beyond four second endpoints",
     "pacer: sets of more than two endpoints, save for events that name one outside the set",
     "pacer: three words of chance: least, middle, greatest; waits are monotone in chance (a law of the policy's tests)",
     "pacer: the time-shift and renaming law at one of the three words: chance meets times only by being added to them",
     "pacer: where two values are compared, both sides of an edge are had by one of them alone, not by each",
-    "pacer: of quick also what lies beside an edge, the extremes of counts and times, and all second endpoints but one",
-    "link: policies other than the default, and the default without its optional limits",
     "pacer: clocks in the second half of all times, 292 million years from the origin on: a wait could reach the end",
-    "both: the order of events: a step knows only the state; that is for the worlds",
 ];
 
 /// What a sweep has found.
@@ -97,7 +151,7 @@ pub fn size(level: Level, threads: NonZero<usize>) -> Report {
     visit(level, threads, Visit::Count)
 }
 
-/// Sweeps both machines on so many threads, with a seeded bug around each step if one is given.
+/// Sweeps all machines on so many threads, with a seeded bug around each step if one is given.
 ///
 /// Steps that panic end the sweep: a step is total.
 pub fn sweep(level: Level, threads: NonZero<usize>, bug: Option<Bug>) -> Report {
@@ -106,11 +160,8 @@ pub fn sweep(level: Level, threads: NonZero<usize>, bug: Option<Bug>) -> Report 
 
 fn visit(level: Level, threads: NonZero<usize>, visit: Visit) -> Report {
     let mut report = Report { states: 0, triples: 0, found: None };
-    for grid in link::grids(level) {
-        run(&grid, threads, visit, &mut report);
-    }
-    for grid in pacer::grids(level) {
-        run(&grid, threads, visit, &mut report);
+    for machine in Machine::ALL {
+        machine.visit(level, threads, visit, &mut report);
     }
     report
 }

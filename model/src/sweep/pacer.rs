@@ -3,6 +3,7 @@
 use relink::{
     Backoff, Checked, DialId, Fault, Policy, Ratio, Span, Time,
     pacer::{Event, Pacer, Parts, WindowParts},
+    policy::Builder,
 };
 
 use super::{
@@ -47,15 +48,23 @@ pub(super) struct Grid {
     events: Vec<Event>,
 }
 
-/// One for each policy: relink's own with a ramp, one that gives up, and two of the classic ones.
-pub(super) fn grids(level: Level) -> Vec<Grid> {
-    let (base, cap) = (Span::from_secs(1), Span::from_secs(8));
+/// relink's own backoff with a ramp, and with an end.
+pub(super) fn own(level: Level) -> Vec<Grid> {
     let ramp = Policy::builder().max_dials(3);
     let ending = Policy::builder().give_up_dials(Some(3)).give_up_after(Some(Span::from_secs(100)));
+    grids([ramp, ending], level)
+}
+
+/// Two of the classic ones: one climbs without chance, one draws what it remembers.
+pub(super) fn classic(level: Level) -> Vec<Grid> {
+    let (base, cap) = (Span::from_secs(1), Span::from_secs(8));
     let ladder = Policy::builder().backoff(Backoff::Exponential { base, cap });
     let spread = Policy::builder().backoff(Backoff::DecorrelatedJitter { base, cap }).max_dials(2);
-    let policies = [ramp, ending, ladder, spread].into_iter();
-    policies.filter_map(|policy| Some(Grid::new(policy.check().ok()?, level))).collect()
+    grids([ladder, spread], level)
+}
+
+fn grids(policies: [Builder; 2], level: Level) -> Vec<Grid> {
+    policies.into_iter().filter_map(|policy| Some(Grid::new(policy.check().ok()?, level))).collect()
 }
 
 fn times(ms: impl IntoIterator<Item = u64>) -> Vec<Time> {
