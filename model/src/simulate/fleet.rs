@@ -1,8 +1,8 @@
 //! The processes of a fleet: each feeds facts to its own production pool, and keeps the pool's one timer.
 
-use std::hint::black_box;
+use std::slice;
 
-use prefetch_index::prefetch_index;
+use branches::prefetch_read_data;
 use relink::{
     Checked, DialId, Time,
     link::{self, Link},
@@ -16,8 +16,17 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// What the driver of one process knows beside its pool. Kept apart from the pools, which are large: most of the
-/// simulator's time goes into memory that no cache holds.
+/// The size of a line of the cache, where it matters: most of the simulator's time goes into memory that no cache holds.
+const LINE: usize = 64;
+
+/// One process: what a step reads of it lies on one page, but for the links.
+#[repr(align(64))]
+struct Process {
+    pool: Pool,
+    driver: Driver,
+}
+
+/// What the driver of one process knows beside its pool.
 pub(super) struct Driver {
     chance: Chance,
     /// The pool wants [`Event::Elapsed`] then, or later if that is in doubt: what it was set for may have ended. To ask
@@ -41,8 +50,7 @@ pub(super) enum Order {
 pub(super) struct Fleet<'a> {
     policy: &'a Checked,
     seed: u64,
-    pools: Vec<Pool>,
-    pub(super) drivers: Vec<Driver>,
+    members: Vec<Process>,
     /// Commands not yet carried out; kept for its memory.
     commands: Vec<Command>,
 }
@@ -62,68 +70,60 @@ impl<'a> Fleet<'a> {
             }
         }
         commands.clear();
-        let drivers = (0..processes).map(|id| Driver::new(Chance::of(seed, id))).collect();
-        Self { policy, seed, pools: vec![pool; processes as usize], drivers, commands }
+        let member = |id| Process { pool: pool.clone(), driver: Driver::new(Chance::of(seed, id)) };
+        Self { policy, seed, members: (0..processes).map(member).collect(), commands }
     }
 
     /// One more process, which has never dialed.
     pub(super) fn add(&mut self, endpoints: u8) -> u32 {
         let id = self.processes();
-        self.pools.push(Pool::new(self.policy, endpoints));
-        self.drivers.push(Driver::new(Chance::of(self.seed, id)));
+        let driver = Driver::new(Chance::of(self.seed, id));
+        self.members.push(Process { pool: Pool::new(self.policy, endpoints), driver });
         id
     }
 
     /// How many processes there are, those that have ended included.
     pub(super) fn processes(&self) -> u32 {
-        u32::try_from(self.pools.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
     }
 
     /// The links of a process.
     pub(super) fn links(&self, process: u32) -> &[Link] {
-        self.pools.get(process as usize).map_or(&[], Pool::links)
+        self.members.get(process as usize).map_or(&[], |member| member.pool.links())
     }
 
     fn link(&self, process: u32, slot: u16) -> Link {
-        self.pools.get(process as usize).map_or(Link::Closed, |pool| pool.link(slot))
+        self.members.get(process as usize).map_or(Link::Closed, |member| member.pool.link(slot))
     }
 
     pub(super) fn driver(&mut self, process: u32) -> Option<&mut Driver> {
-        self.drivers.get_mut(process as usize)
+        self.members.get_mut(process as usize).map(|member| &mut member.driver)
     }
 
     /// Until when this dial is waited for, if nothing more is heard; `None` if it is not, or no more. Its socket is
     /// closed then.
     pub(super) fn waits_until(&self, process: u32, slot: u16, dial: DialId) -> Option<u64> {
-        let link = self.pools.get(process as usize)?.links().get(usize::from(slot))?;
+        let link = self.members.get(process as usize)?.pool.links().get(usize::from(slot))?;
         let &Link::Dialing { dial: current, deadline, connect_by, .. } = link else { return None };
         (current == dial).then(|| nanos(deadline.min(connect_by)))
     }
 
-    /// Reads what the next steps of these processes will read. Nothing waits for what is read here, so the memory
-    /// is asked for all of it at once, and no step has to wait for its own.
+    /// Asks for what the next steps of these processes will read, all of it at once, so that no step has to wait for its
+    /// own.
     pub(super) fn fetch(&self, processes: impl Iterator<Item = u32> + Clone) {
-        let mut read = 0;
-        for process in processes.clone() {
-            let index = process as usize;
-            let (Some(pool), Some(driver)) = (self.pools.get(index), self.drivers.get(index)) else { continue };
-            let pacer = pool.pacer();
-            read ^= driver.timer ^ pacer.not_before(0).as_millis() ^ u64::from(pacer.favourite());
-            read ^= u64::from(pool.tally().online ^ pool.max_size()) ^ pool.links().len() as u64;
-        }
-        black_box(read);
-        for process in processes {
-            let Some(pool) = self.pools.get(process as usize) else { continue };
+        let members = processes.filter_map(|process| self.members.get(process as usize));
+        members.clone().for_each(|member| prefetch(slice::from_ref(member)));
+        for Process { pool, .. } in members {
             // The first of those that wait is the next to dial, and what is behind it is seldom read.
             let near = usize::from(pool.tally().busy()).saturating_add(1).min(pool.links().len());
-            (0..near).for_each(|slot| prefetch_index(pool.links(), slot));
+            prefetch(pool.links().get(..near).unwrap_or(&[]));
+            prefetch(pool.askers());
         }
     }
 
     /// Gives a fact to a pool. What it commands waits for [`Fleet::next`].
     pub(super) fn step(&mut self, process: u32, now: u64, event: Event) {
-        let index = process as usize;
-        let (Some(pool), Some(driver)) = (self.pools.get_mut(index), self.drivers.get_mut(index)) else { return };
+        let Some(Process { pool, driver }) = self.members.get_mut(process as usize) else { return };
         let wake = nanos(pool.step(self.policy, reading(now), event, driver.chance.next(), &mut self.commands));
         driver.in_doubt = event != Event::Elapsed && driver.timer <= wake;
         if !driver.in_doubt {
@@ -169,12 +169,12 @@ impl<'a> Fleet<'a> {
 
     /// When the timer of this process has to be put into the queue, if it must be; all its orders are carried out.
     pub(super) fn timer_to_queue(&mut self, process: u32) -> Option<u64> {
-        let driver = self.drivers.get_mut(process as usize)?;
+        let driver = self.driver(process)?;
         if driver.wakes_by(driver.timer) {
             return None;
         }
         let at = self.timer(process)?;
-        let driver = self.drivers.get_mut(process as usize)?;
+        let driver = self.driver(process)?;
         if driver.wakes_by(at) {
             return None;
         }
@@ -184,19 +184,27 @@ impl<'a> Fleet<'a> {
 
     /// Whether this process's timeout has come.
     pub(super) fn is_due(&mut self, process: u32, now: u64) -> bool {
-        let driver = self.drivers.get(process as usize);
+        let driver = self.driver(process);
         driver.is_some_and(|driver| driver.timer <= now) && self.timer(process).is_some_and(|at| at <= now)
     }
 
     /// When this process's timeout is.
     fn timer(&mut self, process: u32) -> Option<u64> {
-        let index = process as usize;
-        let (pool, driver) = (self.pools.get(index)?, self.drivers.get_mut(index)?);
+        let Process { pool, driver } = self.members.get_mut(process as usize)?;
         if driver.in_doubt {
             driver.timer = nanos(pool.timeout(self.policy));
             driver.in_doubt = false;
         }
         Some(driver.timer)
+    }
+}
+
+/// Asks for every line of this memory. Nothing waits for it.
+fn prefetch<T>(memory: &[T]) {
+    let start = memory.as_ptr();
+    let before = start.addr() % LINE;
+    for offset in (0..before + size_of_val(memory)).step_by(LINE) {
+        prefetch_read_data::<T, 0>(start.wrapping_byte_sub(before).wrapping_byte_add(offset));
     }
 }
 
