@@ -94,14 +94,16 @@ fn a_fleet_that_is_not_back_by_the_horizon_has_no_makespan() {
 #[test]
 fn misuse_ends_with_code_2_and_a_line_that_names_what_was_wrong() {
     for (args, named) in [
-        (&["--clients", "17"][..], "--clients 17 --slots 16"),
+        (&["--clients", "17"][..], "multiple of the slots, as 32 is"),
         (&["--slots", "0"], "--slots 0"),
         (&["--capacity", "0"], "--capacity 0"),
         (&["--outage", "5 parsecs"], "--outage"),
         (&["--horizon", "10s"], "--horizon"),
         (&["--kind", "maybe"], "--kind"),
         (&["--reject-cost", "11"], "--reject-cost 11"),
-        (&["--patience", "0"], "dial_deadline"),
+        (&["--patience", "0"], "--patience 0: policy refused"),
+        (&["--outage", "-5s"], "`-5s` is not a length of time"),
+        (&["--seed", "18446744073709551615", "--seeds", "2"], "must begin at 18446744073709551614 or below"),
         (&["--policy", "exponentail"], "did you mean \"exponential\"?"),
         (&["--policy", "full", "--compare", "relink"], "cannot be used with"),
         (&["--scenario", "s9"], "s9"),
@@ -112,6 +114,35 @@ fn misuse_ends_with_code_2_and_a_line_that_names_what_was_wrong() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
         assert!(output.stdout.is_empty());
         assert!(text.lines().next().unwrap().contains(named), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_ends_with_code_3_and_its_name() {
+    for (flag, path) in
+        [("--csv", "/nowhere/figures.csv"), ("--plot", "/nowhere/storm.svg"), ("--report", "/dev/null/page")]
+    {
+        let output = relink(&[&SMALL[..], &[flag, path]].concat());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.starts_with(&format!("error: {flag} {path}: cannot be written: ")), "{text}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_memory_that_is_foretold_is_what_a_run_takes() {
+    for slots in ["1", "16"] {
+        let args = ["--clients", "320000", "--slots", slots, "--outage", "1ms", "--horizon", "2ms"];
+        let table = String::from_utf8(relink(&args).stdout).unwrap();
+        let peak = table.lines().last().unwrap().strip_prefix("memory at its peak: ").unwrap();
+        let peak: f64 = peak.strip_suffix(" MB").unwrap().parse().unwrap();
+        let slots = slots.parse().unwrap();
+        let world = World { clients: 320_000, slots, ..World::default() };
+        let foretold = simulate::memory(&world, &Contender::named("relink", slots, None).unwrap().unwrap()) as f64
+            / f64::from(1 << 20);
+        // The program itself takes some, whatever it simulates.
+        assert!((-0.1 * foretold..20.0).contains(&(peak - foretold)), "{slots}: {peak} MB, and {foretold} foretold");
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fmt::{Display, Write as _},
     fs,
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -52,22 +52,22 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = scenarios(), ignore_case = true)]
     scenario: Option<&'static Scenario>,
     /// Connections of the whole fleet
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     clients: Option<u32>,
     /// Connections of one process
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
     slots: Option<u16>,
     /// Sessions that the server can set up in a second
-    #[arg(long, value_name = "PER_S")]
+    #[arg(long, value_name = "PER_S", allow_hyphen_values = true)]
     capacity: Option<u32>,
     /// Set-ups that may wait in the server's listen queue
-    #[arg(long, value_name = "Q")]
+    #[arg(long, value_name = "Q", allow_hyphen_values = true)]
     queue: Option<u32>,
     /// How long the first dial is waited for, instead of the policy's own (classic policies: 5s)
-    #[arg(long, value_name = "DUR")]
+    #[arg(long, value_name = "DUR", allow_hyphen_values = true)]
     patience: Option<Span>,
     /// How long the server is away
-    #[arg(long, value_name = "DUR")]
+    #[arg(long, value_name = "DUR", allow_hyphen_values = true)]
     outage: Option<Span>,
     /// How it is away
     #[arg(long, value_name = "KIND", value_parser = words::<Kind>(Kind::WORDS))]
@@ -76,13 +76,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", value_parser = words::<Overflow>(Overflow::WORDS))]
     overflow: Option<Overflow>,
     /// What a rejected dial costs the server, as a share of a set-up
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
     reject_cost: Option<Ratio>,
     /// How set-ups share the server
     #[arg(long, value_name = "HOW", value_parser = words::<Service>(Service::WORDS))]
     service: Option<Service>,
     /// Sessions that the server admits at most
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", allow_hyphen_values = true)]
     max_connections: Option<u32>,
     /// The policy: relink, constant, exponential, full, equal, decorrelated, grpc, or a file of settings
     #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::FilePath, conflicts_with = "compare")]
@@ -91,13 +91,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     compare: Vec<String>,
     /// What chance is drawn from
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    #[arg(long, value_name = "S", default_value_t = 1, allow_hyphen_values = true)]
     seed: u64,
     /// So many runs, with this seed and those after it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     seeds: u32,
     /// When a run ends at the latest [default: outage + 20·clients/capacity + 60s, at most 1h]
-    #[arg(long, value_name = "DUR")]
+    #[arg(long, value_name = "DUR", allow_hyphen_values = true)]
     horizon: Option<Span>,
     /// JSON on standard output: an object, or an array of them
     #[arg(long)]
@@ -137,12 +137,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
     let world = args.world();
     world.check().map_err(usage)?;
     let contenders = args.contenders(world.slots)?;
+    args.check(&world, &contenders)?;
     let outcomes = simulate_all(args, &world, &contenders);
     let figures: Vec<_> = outcomes.iter().map(|outcome| &outcome.figures).collect();
     if let Some(path) = &args.csv {
         let written = csv(&figures).map_err(|error| error.to_string());
         let written = written.and_then(|text| fs::write(path, text).map_err(|error| error.to_string()));
-        written.map_err(|error| Failed::Environment(format!("--csv {}: {error}", path.display())))?;
+        written.map_err(|error| unwritable("--csv", path, error))?;
     }
     let firsts: Vec<_> = outcomes.iter().step_by(args.seeds as usize).collect();
     if let Some(path) = &args.plot {
@@ -150,12 +151,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
     }
     if let Some(directory) = &args.report {
         let page = simulate::page(&command(), &world, &firsts, &figures).map_err(|error| error.to_string());
-        let written = page.and_then(|page| {
-            fs::create_dir_all(directory)
-                .and_then(|()| fs::write(directory.join("index.html"), page))
-                .map_err(|error| error.to_string())
-        });
-        written.map_err(|error| Failed::Environment(format!("--report {}: {error}", directory.display())))?;
+        let written =
+            page.and_then(|page| fs::write(directory.join("index.html"), page).map_err(|error| error.to_string()));
+        written.map_err(|error| unwritable("--report", directory, error))?;
     }
     if args.json { say(&json(&figures)?) } else { say(&table(&world, &figures, args.seeds)) }
 }
@@ -168,6 +166,10 @@ fn command() -> String {
 
 fn usage(error: impl Display) -> Failed {
     Failed::Usage(error.to_string())
+}
+
+fn unwritable(flag: &str, path: &Path, error: impl Display) -> Failed {
+    Failed::Environment(format!("{flag} {}: cannot be written: {error}", path.display()))
 }
 
 fn say(text: &str) -> Result<(), Failed> {
@@ -204,7 +206,40 @@ impl Args {
     fn contenders(&self, slots: u16) -> Result<Vec<Contender>, Failed> {
         let one = [self.policy.clone().unwrap_or_else(|| "relink".to_owned())];
         let names = if self.compare.is_empty() { &one[..] } else { &self.compare };
-        names.iter().map(|name| Contender::find(name, slots, self.patience).map_err(Failed::Usage)).collect()
+        let refused = |name: &str, error| match self.patience {
+            Some(patience) if Contender::find(name, slots, None).is_ok() => {
+                Failed::Usage(format!("--patience {patience}: {error}"))
+            }
+            Some(_) | None => Failed::Usage(error),
+        };
+        let find = |name: &String| Contender::find(name, slots, self.patience).map_err(|error| refused(name, error));
+        names.iter().map(find).collect()
+    }
+
+    /// What would come to nothing is refused before a run, which may take long.
+    fn check(&self, world: &World, contenders: &[Contender]) -> Result<(), Failed> {
+        if self.seed.checked_add(u64::from(self.seeds) - 1).is_none() {
+            let most = u64::MAX - (u64::from(self.seeds) - 1);
+            return Err(usage(format!("--seed {} --seeds {}: must begin at {most} or below", self.seed, self.seeds)));
+        }
+        let needed = contenders.iter().map(|contender| simulate::memory(world, contender)).max().unwrap_or(0);
+        if let Some(available) = memory_available().filter(|available| *available < needed) {
+            return Err(usage(format!(
+                "--clients {}: takes about {} MB of memory, and {} are available; ask for fewer, or more --slots",
+                world.clients,
+                needed >> 20,
+                available >> 20
+            )));
+        }
+        for (flag, path) in [("--csv", &self.csv), ("--plot", &self.plot)] {
+            if let Some(path) = path {
+                let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+                opened.map_err(|error| unwritable(flag, path, error))?;
+            }
+        }
+        self.report.as_ref().map_or(Ok(()), |directory| {
+            fs::create_dir_all(directory).map_err(|error| unwritable("--report", directory, error))
+        })
     }
 }
 
@@ -326,8 +361,17 @@ fn row(text: &mut String, head: &str, value: impl Fn(fn(&Figures) -> Option<f64>
 
 /// The most memory that this process ever had, where Linux tells.
 fn memory_peak() -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kb: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let kb = kilobytes("/proc/self/status", "VmHWM:")?;
     Some(format!("{} MB", kb.div_ceil(1_024)))
+}
+
+/// How much more there is for a process, in bytes, where Linux tells.
+fn memory_available() -> Option<u64> {
+    Some(kilobytes("/proc/meminfo", "MemAvailable:")? << 10)
+}
+
+fn kilobytes(file: &str, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -9,7 +9,7 @@ use relink::{
     pool::{Command, Event, Pool},
 };
 
-use super::chance::Chance;
+use super::{chance::Chance, contender::Contender, world::World};
 
 /// No time of the simulator is later.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -37,6 +37,14 @@ pub(super) struct Driver {
     /// come before the timer, the timer need not be queued yet: most dials are answered before their deadline.
     timer_queued: u64,
     answer_queued: u64,
+}
+
+/// About how much memory a run takes, in bytes: most of it is the fleet.
+pub fn memory(world: &World, contender: &Contender) -> u64 {
+    // Beside a pool and its links, its asker among them: lists of the free, items of the queue, what the allocator adds.
+    const BESIDE: usize = 128;
+    let process = size_of::<Process>() + BESIDE + (usize::from(contender.slots) + 1) * size_of::<Link>();
+    u64::from(world.clients / u32::from(contender.slots.max(1))) * process as u64
 }
 
 /// What a pool orders that the world has to carry out.

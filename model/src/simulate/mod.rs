@@ -20,6 +20,7 @@ mod server;
 mod world;
 
 pub use contender::{Contender, NAMES};
+pub use fleet::memory;
 pub use meter::{BIN, Bin, Figures};
 pub use page::page;
 pub use plot::{PlotError, is_picture, plot, svg};

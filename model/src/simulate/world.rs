@@ -194,8 +194,10 @@ impl World {
         }
         if !self.clients.is_multiple_of(u32::from(self.slots)) {
             return Err(Unfit(format!(
-                "--clients {} --slots {}: whole processes only, so the clients must be a multiple of the slots",
-                self.clients, self.slots
+                "--clients {} --slots {}: whole processes only, so the clients must be a multiple of the slots, as {} is",
+                self.clients,
+                self.slots,
+                self.clients.next_multiple_of(u32::from(self.slots))
             )));
         }
         if self.ends_after() <= self.outage {
