@@ -56,6 +56,9 @@ impl<C: Connect> Shared<C> {
 
     /// Starts the questions of a step.
     pub(super) fn inquire(self: &Arc<Self>, core: &mut Core<C>, now: Time) {
+        if core.inquiries.is_empty() {
+            return;
+        }
         for inquiry in mem::take(&mut core.inquiries) {
             let (slot, dial) = (inquiry.slot, inquiry.dial);
             // Who was suspected first may have waited long for somebody to ask.

@@ -43,6 +43,8 @@ pub struct Pool {
     tally: Tally,
     /// Sessions about which a question is still to be put; follows from `links`.
     unasked: u16,
+    /// Askers that want a session; follows from `askers`.
+    askers_waiting: u8,
     topology: u32,
     max_size: u16,
     paused: bool,
@@ -83,6 +85,7 @@ impl Pool {
             free: Vec::new(),
             tally: Tally::default(),
             unasked: 0,
+            askers_waiting: 0,
             topology: 0,
             max_size: policy.max_size,
             paused: false,

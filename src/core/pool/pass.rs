@@ -56,6 +56,8 @@ impl Pool {
             if let Some(place) = self.askers.get_mut(usize::from(endpoint)) {
                 *place = *after;
             }
+            let waits = |link: &Link| u8::from(matches!(link, Link::Waiting));
+            self.askers_waiting = self.askers_waiting.saturating_add(waits(after)).saturating_sub(waits(before));
             return;
         }
         let Some(place) = self.links.get_mut(usize::from(slot)) else { return };

@@ -17,7 +17,7 @@ impl Pool {
 
     /// Puts the questions for which somebody can be found, and wants an asker for the others.
     pub(super) fn inquire(&mut self, turn: &mut Turn<'_>) {
-        if self.unasked == 0 && !self.askers.contains(&Link::Waiting) {
+        if self.unasked == 0 && self.askers_waiting == 0 {
             return;
         }
         for (slot, endpoint) in self.asker_slots().zip(0..) {
@@ -48,6 +48,9 @@ impl Pool {
     /// Starts the dials of askers that the pacer lets start now, and wakes for those that it lets start later. Whether
     /// one has started.
     pub(super) fn dial_askers(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.askers_waiting == 0 {
+            return false;
+        }
         let mut started = false;
         for (slot, endpoint) in self.asker_slots().zip(0..) {
             let at = self.asker_at(endpoint);
@@ -68,6 +71,9 @@ impl Pool {
 
     /// When an asker may be dialed next.
     pub(super) fn next_asker_at(&self) -> Time {
+        if self.askers_waiting == 0 {
+            return Time::NEVER;
+        }
         (0..self.pacer.endpoints()).map(|endpoint| self.asker_at(endpoint)).min().unwrap_or(Time::NEVER)
     }
 
