@@ -209,7 +209,7 @@ impl FromStr for Config {
             let why = std::error::Error::source(&error).map(ToString::to_string);
             // Names of parameters are safe to repeat: ours are the only ones that got here.
             match why.filter(|why| why.starts_with("invalid value for option")) {
-                Some(why) => ConfigError::new(format!("{why}: see the manual of libpq, \"Connection Strings\"")),
+                Some(why) => ConfigError::new(format!("{why}: use {}", rule(why.split('`').nth(1).unwrap_or_default()))),
                 None => ConfigError::new(
                     "the connection string cannot be read: write postgresql://user:password@host:port/database?name=value or name=value pairs",
                 ),
@@ -304,6 +304,20 @@ fn driver(given: &tokio_postgres::Config) -> tokio_postgres::Config {
         driver.application_name(name);
     }
     driver
+}
+
+/// What the driver takes for an option whose value it has refused (its source, config.rs). The value is not repeated: in
+/// `postgresql://user:password/shop`, where the host was forgotten, it is the password.
+fn rule(name: &str) -> &'static str {
+    match name {
+        "port" => "a number from 1 to 65535 for each host",
+        "host" => "brackets around an IPv6 address, as in [::1]:5432",
+        "hostaddr" => "an IP address for each host",
+        "channel_binding" => "disable, prefer or require",
+        "sslnegotiation" => "postgres or direct",
+        "keepalives" => "0 or 1",
+        _ => "a whole number",
+    }
 }
 
 fn target(word: &str) -> Result<Target, ConfigError> {

@@ -75,6 +75,9 @@ pub(crate) fn of(given: &tokio_postgres::Config) -> Result<Vec<Endpoint>, Config
             let host =
                 host.ok_or_else(|| ConfigError::new(format!("host {} is empty: name it or leave it out", index + 1)))?;
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(PORT);
+            if port == 0 {
+                return Err(ConfigError::new(format!("the port of host {} is 0: use 1 to 65535", index + 1)));
+            }
             Ok(Endpoint { host, address, port })
         })
         .collect()

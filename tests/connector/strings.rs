@@ -33,7 +33,10 @@ fn a_string_that_cannot_be_used_says_why_without_the_password() {
         ("postgresql://u:s3cret@h/d?sslmode=always", "`always` is not known: use disable, prefer"),
         ("postgresql://u@h/d?sslmode=require;password=s3cret", "verify-full"),
         ("postgresql://u:s3@cret@h/d", "%40"),
-        ("postgresql://u:s3cret@h:x/d", "port"),
+        ("postgresql://u:s3cret@h:x/d", "`port`: use a number from 1 to 65535"),
+        ("postgresql://u:s3cret/d", "`port`: use a number"),
+        ("host=h keepalives_idle=soon", "`keepalives_idle`: use a whole number"),
+        ("host=h sslnegotiation=later", "use postgres or direct"),
         ("postgresql://u:s3cret@h/d?s3cret", "no `=`"),
         ("postgresql://u:s3cret@h/d?password=x&s3cret=1", "parameter 2"),
         ("host=h password=a s3cret", "single quotes"),
@@ -42,6 +45,8 @@ fn a_string_that_cannot_be_used_says_why_without_the_password() {
         ("user=u password=s3cret", "no host"),
         ("host=h load_balance_hosts=sometimes", "use disable or random"),
         ("host=h sslcert=x", "client certificates"),
+        ("postgresql://u:s3cret@[::1/d", "brackets around an IPv6 address"),
+        ("host=a,b port=1,0", "the port of host 2 is 0"),
         ("host=a,b port=1,2,3", "3 values of port for 2 hosts"),
     ] {
         let error = text.parse::<Config>().unwrap_err();
