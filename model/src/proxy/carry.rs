@@ -39,12 +39,12 @@ pub(super) async fn connection(
 ) {
     let birth = *control.borrow_and_update();
     let counted = Counted::new(Arc::clone(&shared), port);
-    let gate = Gate { shared: &shared, client: port, control: control.clone() };
+    let gate = Gate { shared: &shared, client: port, birth, trickles: true, control: control.clone() };
     let end = tokio::select! {
         // An order to end comes before bytes.
         biased;
         end = ordered(control, birth) => end,
-        end = carry(&mut client, gate, birth.mode) => end,
+        end = carry(&mut client, gate) => end,
     };
     drop(counted);
     match end {
@@ -71,13 +71,17 @@ async fn close(mut client: TcpStream) {
     }
 }
 
-async fn carry(client: &mut TcpStream, mut gate: Gate<'_>, mode: Mode) -> End {
-    let flap = match mode {
+async fn carry(client: &mut TcpStream, mut gate: Gate<'_>) -> End {
+    let flap = match gate.birth.mode {
         // Accepted just before the port was closed: the kernel would have reset it.
         Mode::Refuse | Mode::Reset => return End::Reset,
         Mode::AcceptThenClose => return End::Closed,
         Mode::Silent => return pending().await,
         Mode::Flap(flap) => Some(flap),
+        Mode::Trickle(apart) => {
+            lock(&gate.shared.trickling).insert(gate.client, apart);
+            None
+        }
         Mode::Pass | Mode::Freeze | Mode::Latency(_) => None,
     };
     gate.opens().await;
@@ -112,21 +116,33 @@ async fn relay(
     gate: Gate<'_>,
     flap: Option<Flap>,
 ) -> io::Result<()> {
-    let (from_client, to_client) = client.split();
-    let (from_server, to_server) = tokio::io::split(server);
+    let (from_client, mut to_client) = client.split();
+    let (mut from_server, to_server) = tokio::io::split(server);
     let due = async {
         match flap {
             Some(Flap::After(time)) => sleep(time).await,
             Some(Flap::AfterReady | Flap::AfterBytes(_)) | None => pending().await,
         }
     };
+    let mut control = gate.control.clone();
+    let down = async {
+        tokio::select! {
+            // An order to end comes before bytes.
+            biased;
+            _ = control.wait_for(|now| now.halves != gate.birth.halves) => {}
+            end = pump(&mut from_server, &mut to_client, gate.clone(), Passage::new(flap)) => return end,
+        }
+        to_client.shutdown().await?;
+        // The server goes on until the client ends its half, too.
+        tokio::io::copy(&mut from_server, &mut tokio::io::sink()).await.map(drop)
+    };
     let up = async {
-        pump(from_client, to_server, gate.clone(), Passage::new(None)).await?;
+        pump(from_client, to_server, Gate { trickles: false, ..gate.clone() }, Passage::new(None)).await?;
         // A client that has ended its side may still read.
         pending().await
     };
     tokio::select! {
-        end = pump(from_server, to_client, gate.clone(), Passage::new(flap)) => end,
+        end = down => end,
         end = up => end,
         () = due => Ok(()),
     }
@@ -153,7 +169,12 @@ async fn pump(
             gate.opens().await;
         }
         let chunk = buffer.get(..length).unwrap_or_default();
-        let (chunk, last) = passage.admit(chunk);
+        let (mut chunk, last) = passage.admit(chunk);
+        while let (Some(apart), [byte, rest @ ..]) = (gate.apart(), chunk) {
+            to.write_all(&[*byte]).await?;
+            chunk = rest;
+            gate.rests(apart).await;
+        }
         to.write_all(chunk).await?;
         if last {
             return Ok(());
@@ -166,13 +187,30 @@ async fn pump(
 struct Gate<'a> {
     shared: &'a Shared,
     client: u16,
+    birth: Control,
+    /// Whether this way is the one that can be a trickle.
+    trickles: bool,
     control: watch::Receiver<Control>,
 }
 
 impl Gate<'_> {
+    /// How far apart bytes have to be; `None` when they need not.
+    fn apart(&self) -> Option<Duration> {
+        lock(&self.shared.trickling).get(&self.client).filter(|_| self.trickles).copied()
+    }
+
+    /// Lets the next byte wait for its time, or until the connection is released.
+    async fn rests(&mut self, apart: Duration) {
+        let Self { shared, client, control, .. } = self;
+        let released = control.wait_for(|_| !lock(&shared.trickling).contains_key(client));
+        // Either is what was waited for.
+        let _ = timeout(apart, released).await;
+        self.opens().await;
+    }
+
     /// Waits while the mode is [`Mode::Freeze`] or the connection is stranded; returns how long a chunk has to rest.
     async fn opens(&mut self) -> Duration {
-        let Self { shared, client, control } = self;
+        let Self { shared, client, control, .. } = self;
         let open = |now: &Control| now.mode != Mode::Freeze && !lock(&shared.stranded).contains(client);
         match control.wait_for(open).await.map(|now| now.mode) {
             Ok(Mode::Latency(latency)) => latency,
@@ -183,6 +221,7 @@ impl Gate<'_> {
                 | Mode::Silent
                 | Mode::AcceptThenClose
                 | Mode::Flap(_)
+                | Mode::Trickle(_)
                 | Mode::Freeze,
             ) => Duration::ZERO,
             // The proxy is gone, and this task with it.

@@ -61,6 +61,9 @@ pub enum Mode {
     /// As [`Mode::Pass`], on all connections, but each chunk of at most 16 KiB rests this long, in each direction.
     /// Chunks rest one after the other, which is right for question and answer and slow for bulk.
     Latency(Duration),
+    /// Carries bytes, but those of the server's one by one, this far apart. Only connections accepted in this mode, and
+    /// in any other until [`Proxy::release`].
+    Trickle(Duration),
 }
 
 /// When a connection of [`Mode::Flap`] is closed.
@@ -108,6 +111,7 @@ struct Control {
     mode: Mode,
     cuts: u64,
     closes: u64,
+    halves: u64,
 }
 
 struct Shared {
@@ -118,6 +122,8 @@ struct Shared {
     dials: Mutex<Vec<Instant>>,
     /// The ports of the clients whose connections are stranded.
     stranded: Mutex<BTreeSet<u16>>,
+    /// By the port of the client, how far apart the server's bytes reach it.
+    trickling: Mutex<BTreeMap<u16, Duration>>,
     /// By the port that a TCP server sees, the client's own.
     behind: Mutex<BTreeMap<u16, u16>>,
     open: AtomicUsize,
@@ -141,10 +147,11 @@ impl Proxy {
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
             upstream: upstream.into(),
-            control: watch::Sender::new(Control { mode: Mode::Pass, cuts: 0, closes: 0 }),
+            control: watch::Sender::new(Control { mode: Mode::Pass, cuts: 0, closes: 0, halves: 0 }),
             tasks: Mutex::new(Some(JoinSet::new())),
             dials: Mutex::default(),
             stranded: Mutex::default(),
+            trickling: Mutex::default(),
             behind: Mutex::default(),
             open: AtomicUsize::new(0),
         });
@@ -195,15 +202,27 @@ impl Proxy {
         self.shared.control.send_modify(|control| control.closes = control.closes.wrapping_add(1));
     }
 
+    /// Ends the server's half of every connection that is there: its client reads an end of file, and what it still
+    /// sends is carried to the server.
+    pub fn half_close(&self) {
+        self.shared.control.send_modify(|control| control.halves = control.halves.wrapping_add(1));
+    }
+
+    /// The server's bytes reach the clients at these ports one by one from now on, this far apart.
+    pub fn trickle(&self, clients: &[u16], apart: Duration) {
+        lock(&self.shared.trickling).extend(clients.iter().map(|client| (*client, apart)));
+    }
+
     /// Nothing moves and nothing ends any more on the connections from these ports, in any mode; others go on, and
     /// new ones are treated as ever. The kernel still acknowledges what a stranded client sends.
     pub fn strand(&self, clients: &[u16]) {
         lock(&self.shared.stranded).extend(clients);
     }
 
-    /// Lets all stranded connections move again, and what was held arrive.
+    /// Lets all stranded and trickling connections move as others do, and what was held arrive.
     pub fn release(&self) {
         lock(&self.shared.stranded).clear();
+        lock(&self.shared.trickling).clear();
         // Nothing of it has changed, but whoever waits looks again.
         self.shared.control.send_modify(|_| ());
     }
@@ -291,6 +310,7 @@ impl Drop for Counted {
         self.shared.open.fetch_sub(1, Ordering::AcqRel);
         // The next connection from this port is another one.
         lock(&self.shared.stranded).remove(&self.client);
+        lock(&self.shared.trickling).remove(&self.client);
         lock(&self.shared.behind).retain(|_, client| *client != self.client);
     }
 }
