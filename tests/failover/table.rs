@@ -1,6 +1,6 @@
 //! The table of failovers and silences: every scenario on real servers, several times, each run held against its goal.
 //!
-//! ./tests/run failover                                            # all, about 40 minutes
+//! ./tests/run failover                                            # all, about two hours
 //! cargo run --example failover -- kill freeze --runs 1            # these, once
 //! cargo run --example failover -- --json > failover.json
 //!

@@ -70,8 +70,12 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn insert((worker, number): (usize, u64)) -> String {
-    format!("INSERT INTO written VALUES ({worker}, {number})")
+/// A statement that writes this row and takes so many seconds.
+fn insert((worker, number): (usize, u64), nap_s: u64) -> String {
+    match nap_s {
+        0 => format!("INSERT INTO written VALUES ({worker}, {number})"),
+        _ => format!("INSERT INTO written SELECT {worker}, {number} FROM pg_sleep({nap_s})"),
+    }
 }
 
 /// Notes what was said to the write of this row; whether it was acknowledged.
@@ -91,7 +95,7 @@ fn note(answer: Result<(), Error>, row: (usize, u64), lent: Instant, log: &Mutex
     }
 }
 
-async fn turn(pool: &Pool, row: (usize, u64), log: &Mutex<Log>) -> bool {
+async fn turn(pool: &Pool, row: (usize, u64), nap_s: u64, log: &Mutex<Log>) -> bool {
     let lease = match pool.get().await {
         Ok(lease) => lease,
         Err(error) => {
@@ -101,7 +105,7 @@ async fn turn(pool: &Pool, row: (usize, u64), log: &Mutex<Log>) -> bool {
         }
     };
     let lent = Instant::now();
-    let written = note(lease.batch_execute(&insert(row)).await, row, lent, log);
+    let written = note(lease.batch_execute(&insert(row, nap_s)).await, row, lent, log);
     if written {
         tokio::time::sleep(HOLD).await;
     }
@@ -109,17 +113,20 @@ async fn turn(pool: &Pool, row: (usize, u64), log: &Mutex<Log>) -> bool {
 }
 
 impl Crew {
-    pub(super) fn start(pool: &Pool, workers: usize) -> Self {
+    /// Of each worker's writes every hundredth takes `nap_s` seconds.
+    pub(super) fn start(pool: &Pool, workers: usize, nap_s: u64) -> Self {
         let log = Arc::<Mutex<Log>>::default();
         let stopped = Arc::<AtomicBool>::default();
         let mut tasks = JoinSet::new();
-        for worker in 0..workers {
+        for (worker, offset) in (0..workers).zip(1..) {
             let (pool, log, stopped) = (pool.clone(), Arc::clone(&log), Arc::clone(&stopped));
             tasks.spawn(async move {
                 let mut number = 0;
                 while !stopped.load(Ordering::Relaxed) {
                     number += 1;
-                    if !turn(&pool, (worker, number), &log).await {
+                    // Not all at once.
+                    let nap_s = if number % 100 == offset % 100 { nap_s } else { 0 };
+                    if !turn(&pool, (worker, number), nap_s, &log).await {
                         tokio::time::sleep(ASKS_AGAIN).await;
                     }
                 }
@@ -128,10 +135,10 @@ impl Crew {
         Self { log, stopped, tasks }
     }
 
-    /// One more caller, who writes one row on this session and is no worker.
-    pub(super) async fn write_one(&self, lease: &Lease, lent: Instant) {
+    /// One more caller, who writes one row on this session, in so many seconds, and is no worker.
+    pub(super) async fn write_one(&self, lease: &Lease, lent: Instant, nap_s: u64) {
         let row = (WORKERS, 1);
-        note(lease.batch_execute(&insert(row)).await, row, lent, &self.log);
+        note(lease.batch_execute(&insert(row, nap_s)).await, row, lent, &self.log);
     }
 
     /// One more caller, who writes one row in a transaction.
@@ -140,7 +147,7 @@ impl Crew {
         async move {
             let committed = async {
                 let transaction = lease.transaction().await?;
-                transaction.batch_execute(&insert(row)).await?;
+                transaction.batch_execute(&insert(row, 0)).await?;
                 transaction.commit().await
             };
             note(committed.await, row, lent, &log);

@@ -5,12 +5,18 @@
 #![allow(dead_code, unused_imports, reason = "the sample plays some of the scenarios, the table all of them")]
 
 mod bouncer;
+mod bulk;
 mod commit;
 mod crew;
+mod lasting;
 mod measured;
+mod names;
 mod network;
+mod path;
 mod report;
+mod resolver;
 mod silence;
+mod slow;
 mod stage;
 mod takeover;
 
@@ -21,8 +27,9 @@ pub(crate) use commit::Point;
 use measured::{Errors, Goal};
 pub(crate) use measured::{Measured, judge};
 pub(crate) use network::{Entered, Network, enter};
+pub(crate) use path::Way;
 pub(crate) use report::{Played, Report};
-pub(crate) use silence::Way;
+pub(crate) use slow::Greeting;
 pub(crate) use takeover::Harm;
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -37,6 +44,12 @@ pub(crate) const WATCHED: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy)]
 pub(crate) enum Play {
     Takeover(Harm),
+    /// The standby has an open transaction when it takes over.
+    OpenRead,
+    /// The hosts have one name, and the standby takes over at another address of it.
+    NameMoves,
+    /// Names are not answered: for so long while half of the sessions live, and for as long without any.
+    NameSilent(Duration),
     /// The standby is the first host of two; nothing else happens until so many writes were acknowledged.
     StandbyFirst(usize),
     /// The sessions that are there lead nowhere from now on; new ones are fine.
@@ -45,6 +58,22 @@ pub(crate) enum Play {
     Stall(Way, Duration),
     /// The session of one caller leads nowhere when it sends its statement; all else is fine.
     Arrival(Way),
+    /// The statement of one caller, which takes this long, arrives; its answer does not.
+    Answer(Duration),
+    /// The server's half of each session ends.
+    HalfClosed,
+    /// All sessions are cut, and for so long new ones are accepted and come to nothing.
+    Dials(Greeting, Duration),
+    /// The answer to one caller comes a byte a second.
+    SlowAnswer,
+    /// The session of one caller leads nowhere in the middle of a result of 60 MB.
+    Result(Way),
+    /// Slow callers copy in and out, while all other sessions lead nowhere.
+    Copy,
+    /// So many times all sessions are lost.
+    Rounds(usize),
+    /// Nothing happens for so long, but that all is slow and everybody busy.
+    Calm(Duration),
     /// A statement that takes this long, while all other sessions lead nowhere.
     Long(Duration),
     /// The client itself is stopped for so long.
@@ -77,6 +106,18 @@ const PATIENCE: f64 = 1.5;
 /// What a stall may cost beyond its own length.
 const RESUMED: f64 = 1.5;
 
+/// How long dials come to nothing.
+pub(crate) const UNANSWERED: Duration = seconds(12);
+
+/// B1 after such an outage, the rest of the deadline in force included, and half a second to dial.
+pub(crate) const DIALED: f64 = 18.0;
+
+/// How long names are not answered, twice.
+pub(crate) const UNNAMED: Duration = seconds(8);
+
+/// The system's resolver asks again after 5 s; B1 after all of that, and half a second to dial.
+pub(crate) const NAMED: f64 = 12.7;
+
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "kill",
@@ -89,6 +130,36 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "all processes of the primary stopped (SIGSTOP), promotion 2 s later; times from the freeze",
         goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::InFlight) },
         play: Play::Takeover(Harm::Freeze),
+    },
+    Scenario {
+        name: "off",
+        about: "the primary's host without power (all its packets dropped), promotion 2 s later; times from then",
+        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::InFlight) },
+        play: Play::Takeover(Harm::Off),
+    },
+    Scenario {
+        name: "unreachable",
+        about: "no route to the primary's host (ICMP), promotion 2 s later; times from then",
+        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::InFlight) },
+        play: Play::Takeover(Harm::Unreachable),
+    },
+    Scenario {
+        name: "open-read",
+        about: "as kill; a caller reads in a transaction on the standby meanwhile, and then writes on that session",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::OpenRead,
+    },
+    Scenario {
+        name: "dns-moves",
+        about: "as kill, but one host by name: the standby takes over at another address of it",
+        goal: Goal { all_s: Some(GAP), ..Goal::of(Errors::InFlight) },
+        play: Play::NameMoves,
+    },
+    Scenario {
+        name: "dns-silent",
+        about: "no name is answered for 16 s, half of the sessions ended at first, the rest after 8 s; times from then",
+        goal: Goal { all_s: Some(NAMED), lost_max: Some(16), ..Goal::of(Errors::InFlight) },
+        play: Play::NameSilent(UNNAMED),
     },
     Scenario {
         name: "first",
@@ -175,6 +246,66 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         play: Play::Arrival(Way::Stranded),
     },
     Scenario {
+        name: "answer",
+        about: "one statement of 2 s arrives, its packets dropped from 1 s on; its caller's time from the end of it",
+        goal: Goal { caller_s: Some(SILENCE - 1.0), ..Goal::of(Errors::Ambiguous(1)) },
+        play: Play::Answer(seconds(2)),
+    },
+    Scenario {
+        name: "half-closed",
+        about: "the server's half of each live session ended by a proxy, the other half open",
+        goal: Goal { all_s: Some(RESUMED), lost_max: Some(16), ..Goal::of(Errors::InFlight) },
+        play: Play::HalfClosed,
+    },
+    Scenario {
+        name: "never-answered",
+        about: "sessions cut, and dials accepted and never answered for 12 s; times from the end of it",
+        goal: Goal { all_s: Some(DIALED), lost_max: Some(16), ..Goal::of(Errors::InFlight) },
+        play: Play::Dials(Greeting::Never, UNANSWERED),
+    },
+    Scenario {
+        name: "slow-dial",
+        about: "sessions cut, and dials answered a byte a second for 12 s; times from the end of it",
+        goal: Goal { all_s: Some(DIALED), lost_max: Some(16), ..Goal::of(Errors::InFlight) },
+        play: Play::Dials(Greeting::Trickle, UNANSWERED),
+    },
+    Scenario {
+        name: "slow-answer",
+        about: "the answer to one caller comes a byte a second",
+        goal: Goal { caller_s: Some(25.0), lost_max: Some(0), ..Goal::of(Errors::None) },
+        play: Play::SlowAnswer,
+    },
+    Scenario {
+        name: "result",
+        about: "packets dropped in the middle of one caller's result of 60 MB, the endpoint healthy",
+        goal: Goal { caller_s: Some(SILENCE), lost_max: Some(1), ..Goal::of(Errors::None) },
+        play: Play::Result(Way::Dropped),
+    },
+    Scenario {
+        name: "result-proxy",
+        about: "a proxy that stops in the middle of one caller's result of 60 MB, the endpoint healthy",
+        goal: Goal { caller_s: Some(SILENCE), lost_max: Some(1), ..Goal::of(Errors::None) },
+        play: Play::Result(Way::Stranded),
+    },
+    Scenario {
+        name: "copy",
+        about: "COPY in and out by callers who pause for 3 s, while every packet of all other sessions is dropped",
+        goal: Goal { lost_max: Some(14), ..Goal::of(Errors::InFlight) },
+        play: Play::Copy,
+    },
+    Scenario {
+        name: "leaks",
+        about: "200 times all sessions lost, ended by the server and reset by a proxy in turns; waits of 10 ms",
+        goal: Goal::of(Errors::Any),
+        play: Play::Rounds(200),
+    },
+    Scenario {
+        name: "calm",
+        about: "nothing for 600 s but 50 ms more a round trip, a statement of 3 s in a hundred, 4 workers a session",
+        goal: Goal { lost_max: Some(0), ..Goal::of(Errors::None) },
+        play: Play::Calm(seconds(600)),
+    },
+    Scenario {
         name: "long",
         about: "a statement of 60 s while every packet of all other sessions is dropped",
         goal: Goal { caller_s: Some(61.0), ..Goal::of(Errors::Any) },
@@ -219,12 +350,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 impl Scenario {
-    /// Whether its packets vanish, which takes a network of this process's own.
+    /// Whether packets vanish or go astray, which takes a network of this process's own.
     pub(crate) fn needs_network(&self) -> bool {
         match self.play {
-            Play::Hole(way) | Play::Stall(way, _) | Play::Arrival(way) => way == Way::Dropped,
-            Play::Long(_) => true,
-            Play::Takeover(_) | Play::StandbyFirst(_) | Play::Suspend(_) | Play::Bouncer(_) | Play::Commit(_) => false,
+            Play::Hole(way) | Play::Stall(way, _) | Play::Arrival(way) | Play::Result(way) => way == Way::Dropped,
+            Play::Takeover(harm) => harm.needs_network(),
+            Play::Answer(_) | Play::Long(_) | Play::Copy | Play::NameMoves | Play::NameSilent(_) => true,
+            Play::OpenRead | Play::StandbyFirst(_) | Play::Suspend(_) | Play::Bouncer(_) | Play::Commit(_) => false,
+            Play::HalfClosed | Play::Dials(..) | Play::SlowAnswer | Play::Rounds(_) | Play::Calm(_) => false,
         }
     }
 
@@ -232,10 +365,21 @@ impl Scenario {
     pub(crate) async fn run(&self) -> Outcome<Measured> {
         match self.play {
             Play::Takeover(harm) => takeover::takeover(harm).await,
+            Play::OpenRead => takeover::open_read().await,
+            Play::NameMoves => names::moves().await,
+            Play::NameSilent(each) => names::silent(each).await,
             Play::StandbyFirst(writes) => takeover::standby_first(writes).await,
             Play::Hole(way) => silence::hole(way).await,
             Play::Stall(way, length) => silence::stall(way, length).await,
             Play::Arrival(way) => silence::arrival(way).await,
+            Play::Answer(length) => silence::answer(length).await,
+            Play::HalfClosed => slow::half_closed().await,
+            Play::Dials(greeting, length) => slow::dials(greeting, length).await,
+            Play::SlowAnswer => slow::answer().await,
+            Play::Result(way) => bulk::result(way).await,
+            Play::Copy => bulk::copy().await,
+            Play::Rounds(rounds) => lasting::rounds(rounds).await,
+            Play::Calm(length) => lasting::calm(length).await,
             Play::Long(length) => silence::long(length).await,
             Play::Suspend(length) => silence::suspend(length).await,
             Play::Bouncer(turn) => bouncer::bouncer(turn).await,

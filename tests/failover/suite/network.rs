@@ -1,14 +1,33 @@
-//! A network of this process's own, in which packets vanish as they are told to.
+//! A network of this process's own, in which packets vanish and go astray as they are told to.
 
 use std::{
     env, fs,
     io::Write as _,
+    net::Ipv4Addr,
     process::{Command, Stdio},
 };
 
 use super::Outcome;
 
 const INSIDE: &str = "RELINK_FAILOVER_NETWORK";
+
+/// The port of name servers.
+pub(super) const DNS: u16 = 53;
+
+/// Names are asked of whoever is their server on loopback, with the system's own patience: 5 s and another 5 s
+/// (resolv.conf(5)). Nobody outside sees these files.
+const ENTER: &str = "set -e
+ip link set lo up
+file() {
+    new=$(mktemp)
+    cat >\"$new\"
+    chmod 644 \"$new\"
+    mount --bind \"$new\" \"$1\"
+    rm \"$new\"
+}
+echo nameserver 127.0.0.1 | file /etc/resolv.conf
+echo hosts: files dns | file /etc/nsswitch.conf
+";
 
 /// Whether packets can be made to vanish without touching anybody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +52,14 @@ pub(crate) fn enter() -> Outcome<Entered> {
         let why = why.to_string_lossy().into_owned();
         return Ok(Entered::Inside(if why.is_empty() { Network::Own } else { Network::Shared(why) }));
     }
-    let why = run("unshare", &["--net", "sh", "-c", "ip link set lo up && iptables --wait --list-rules"], "")
+    let look = format!("{ENTER} iptables --wait --list-rules");
+    let why = run("unshare", &["--net", "--mount", "sh", "-c", &look], "")
         .err()
         .map(|why| why.to_string().replace('\n', " "));
     let mut again = Command::new(if why.is_none() { "unshare" } else { "sh" });
     if why.is_none() {
-        again.args(["--net", "sh", "-c", "ip link set lo up && exec setpriv --pdeathsig TERM \"$0\" \"$@\""]);
+        let begin = format!("{ENTER} exec setpriv --pdeathsig TERM \"$0\" \"$@\"");
+        again.args(["--net", "--mount", "sh", "-c", &begin]);
     } else {
         again.args(["-c", "exec \"$0\" \"$@\""]);
     }
@@ -67,47 +88,75 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Outcome<()> {
     Err(format!("{program} {}: {}", arguments.join(" "), said.trim_end()).into())
 }
 
-/// While this lives, packets vanish. They vanish on loopback, so in both directions.
-pub(super) struct Dropped {
+/// While this lives, the network has these rules. It is loopback alone, so what vanishes does so in both directions.
+pub(super) struct Rules {
+    table: &'static str,
     rules: Vec<String>,
 }
 
-impl Dropped {
-    /// Those between this port of a server's and these of its clients.
+impl Rules {
+    /// Packets between this port of a server's and these of its clients vanish.
     pub(super) fn between(server: u16, clients: &[u16]) -> Outcome<Self> {
-        let both =
-            |client: &u16| [format!("--sport {client} --dport {server}"), format!("--sport {server} --dport {client}")];
-        Self::begin(clients.iter().flat_map(both).collect())
+        let both = |client: &u16| {
+            [format!("--sport {client} --dport {server} -j DROP"), format!("--sport {server} --dport {client} -j DROP")]
+        };
+        Self::filter(clients.iter().flat_map(both))
     }
 
-    /// All to and from this port.
+    /// All packets to and from this port vanish.
     pub(super) fn all(server: u16) -> Outcome<Self> {
-        Self::begin(vec![format!("--dport {server}"), format!("--sport {server}")])
+        Self::filter([format!("--dport {server} -j DROP"), format!("--sport {server} -j DROP")])
     }
 
-    fn begin(rules: Vec<String>) -> Outcome<Self> {
-        apply("-A", &rules)?;
-        Ok(Self { rules })
+    /// The same, and a router says so.
+    pub(super) fn unreachable(server: u16) -> Outcome<Self> {
+        let said = "-j REJECT --reject-with icmp-host-unreachable";
+        Self::filter([format!("--dport {server} {said}"), format!("--sport {server} {said}")])
+    }
+
+    /// Who connects to this address and port reaches the server at that port of 127.0.0.1.
+    pub(super) fn lead((address, port): (Ipv4Addr, u16), server: u16) -> Outcome<Self> {
+        let rule = format!("-A OUTPUT -p tcp -d {address} --dport {port} -j DNAT --to-destination 127.0.0.1:{server}");
+        Self::begin("nat", vec![rule])
+    }
+
+    fn filter(rules: impl IntoIterator<Item = String>) -> Outcome<Self> {
+        Self::begin("filter", rules.into_iter().map(|rule| format!("-A INPUT -p tcp {rule}")).collect())
+    }
+
+    fn begin(table: &'static str, rules: Vec<String>) -> Outcome<Self> {
+        apply(table, &rules)?;
+        Ok(Self { table, rules })
     }
 }
 
-impl Drop for Dropped {
+impl Drop for Rules {
     fn drop(&mut self) {
-        if let Err(error) = apply("-D", &self.rules) {
-            eprintln!("packets go on vanishing: {error}");
+        let undo: Vec<String> = self.rules.iter().map(|rule| rule.replacen("-A", "-D", 1)).collect();
+        if let Err(error) = apply(self.table, &undo) {
+            eprintln!("rules of the network stay: {error}");
         }
     }
 }
 
 /// All rules in one transaction: no session is treated otherwise than another.
-fn apply(verb: &str, rules: &[String]) -> Outcome<()> {
-    let lines: String = rules.iter().map(|rule| format!("{verb} INPUT -p tcp {rule} -j DROP\n")).collect();
-    run("iptables-restore", &["--noflush", "--wait"], &format!("*filter\n{lines}COMMIT\n"))
+fn apply(table: &str, rules: &[String]) -> Outcome<()> {
+    let rules = rules.join("\n");
+    run("iptables-restore", &["--noflush", "--wait"], &format!("*{table}\n{rules}\nCOMMIT\n"))
 }
 
-/// The ports of this machine's processes that are connected, or connecting, to this port of a server's.
+/// The ports of this network's processes that are connected, or connecting, to this port of a server's.
 pub(super) fn clients_of(server: u16) -> Outcome<Vec<u16>> {
-    let table = fs::read_to_string("/proc/self/net/tcp")?;
+    connected("/proc/self/net/tcp", server)
+}
+
+/// How many look-ups of names are under way: each has a socket.
+pub(super) fn look_ups() -> Outcome<usize> {
+    Ok(connected("/proc/self/net/udp", DNS)?.len())
+}
+
+fn connected(table: &str, server: u16) -> Outcome<Vec<u16>> {
+    let table = fs::read_to_string(table)?;
     let remote = format!(":{server:04X}");
     let client = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();

@@ -6,73 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use relink::postgres::Lease;
-use relink_model::proxy::{Mode, Proxy};
+use relink_model::proxy::Mode;
 
 use super::{
     Measured, Outcome, WATCHED, WORKERS,
-    network::{Dropped, clients_of},
-    stage::{MOMENT, Moments, Stage, primary, url_of},
+    network::{Rules, clients_of},
+    path::{Path, Way},
+    stage::{Moments, rows},
 };
-use crate::support::Postgres;
-
-/// How bytes come to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Packets vanish, and nobody acknowledges them.
-    Dropped,
-    /// A proxy in between moves them no more; its kernel acknowledges them.
-    Stranded,
-}
-
-/// A server and the way to it.
-struct Path {
-    server: Postgres,
-    proxy: Option<Proxy>,
-}
-
-impl Path {
-    async fn lay(way: Way) -> Outcome<Self> {
-        let server = primary()?;
-        let proxy = match way {
-            Way::Dropped => None,
-            Way::Stranded => Some(Proxy::start(format!("127.0.0.1:{}", server.port()).as_str()).await?),
-        };
-        Ok(Self { server, proxy })
-    }
-
-    /// Where the pool dials.
-    fn port(&self) -> u16 {
-        self.proxy.as_ref().map_or(self.server.port(), |proxy| proxy.addr().port())
-    }
-
-    async fn stage(&self) -> Outcome<Stage> {
-        Stage::open(&url_of(&[self.port()]), &[self.port()], WORKERS).await
-    }
-
-    /// From now on these clients' bytes come to nothing, until [`Self::mend`].
-    fn swallow(&self, clients: &[u16]) -> Outcome<Option<Dropped>> {
-        if let Some(proxy) = &self.proxy {
-            proxy.strand(clients);
-            return Ok(None);
-        }
-        Dropped::between(self.server.port(), clients).map(Some)
-    }
-
-    /// What was swallowed on its way may arrive now: to see whether it does is why the path is mended at all.
-    fn mend(&self, dropped: Option<Dropped>) -> Outcome<()> {
-        drop(dropped);
-        if let Some(proxy) = &self.proxy {
-            proxy.release();
-            std::thread::sleep(MOMENT);
-            // The ends of connections that only the proxy still has.
-            proxy.cut();
-        }
-        // The kernel sends again what a closed socket has left, ever more rarely.
-        std::thread::sleep(MOMENT);
-        Ok(())
-    }
-}
 
 pub(super) async fn hole(way: Way) -> Outcome<Measured> {
     let path = Path::lay(way).await?;
@@ -88,17 +29,17 @@ pub(super) async fn stall(way: Way, length: Duration) -> Outcome<Measured> {
     let path = Path::lay(way).await?;
     let stage = path.stage().await?;
     let began = Instant::now();
-    let dropped = match &path.proxy {
-        Some(proxy) => {
-            proxy.set(Mode::Freeze).await?;
+    let dropped = match way {
+        Way::Stranded => {
+            path.proxy()?.set(Mode::Freeze).await?;
             None
         }
-        None => Some(Dropped::all(path.server.port())?),
+        Way::Dropped => Some(Rules::all(path.server.port())?),
     };
     let settled = Instant::now();
     tokio::time::sleep_until((began + length).into()).await;
-    if let Some(proxy) = &path.proxy {
-        proxy.set(Mode::Pass).await?;
+    if way == Way::Stranded {
+        path.proxy()?.set(Mode::Pass).await?;
     }
     drop(dropped);
     let resumed = Instant::now();
@@ -107,36 +48,51 @@ pub(super) async fn stall(way: Way, length: Duration) -> Outcome<Measured> {
     stage.close(&path.server, Moments { settled, writing, caller: None }, || path.mend(None)).await
 }
 
-/// The port that this session's socket has on our side.
-async fn port_of(lease: &Lease, path: &Path) -> Outcome<u16> {
-    let port: i32 = lease.query_one("SELECT inet_client_port()", &[]).await?.get(0);
-    let seen = u16::try_from(port)?;
-    match &path.proxy {
-        None => Ok(seen),
-        // The server sees the proxy's; ours is the one whose end tells of this session.
-        Some(proxy) => proxy.client_of(seen).ok_or_else(|| format!("no client behind port {seen}").into()),
-    }
-}
-
 pub(super) async fn arrival(way: Way) -> Outcome<Measured> {
     let path = Path::lay(way).await?;
     let stage = path.stage().await?;
     let lease = stage.pool.get().await?;
     let lent = Instant::now();
-    let dropped = path.swallow(&[port_of(&lease, &path).await?])?;
+    let dropped = path.swallow(&[path.port_of(&lease).await?])?;
     let settled = Instant::now();
-    let told = tokio::time::timeout(WATCHED, stage.crew.write_one(&lease, lent)).await;
+    let told = tokio::time::timeout(WATCHED, stage.crew.write_one(&lease, lent, 0)).await;
     let caller = told.ok().map(|()| settled.elapsed());
     let writing = Some(stage.crew.writing(settled, Some(settled), WATCHED).await);
     drop(lease);
     stage.close(&path.server, Moments { settled, writing, caller }, || path.mend(dropped)).await
 }
 
+/// The statement arrives and takes `length`; its answer does not.
+pub(super) async fn answer(length: Duration) -> Outcome<Measured> {
+    let path = Path::lay(Way::Dropped).await?;
+    let stage = path.stage().await?;
+    let lease = stage.pool.get().await?;
+    let client = path.port_of(&lease).await?;
+    let lent = Instant::now();
+    let cut = async {
+        tokio::time::sleep_until((lent + length / 2).into()).await;
+        path.swallow(&[client])
+    };
+    let write = stage.crew.write_one(&lease, lent, length.as_secs());
+    let (told, dropped) = tokio::join!(tokio::time::timeout(WATCHED, write), cut);
+    let caller = told.ok().map(|()| lent.elapsed().saturating_sub(length));
+    // Whoever waits for an answer that is on its way is not late before it is due.
+    let settled = lent + length;
+    let writing = Some(stage.crew.writing(settled, Some(settled), WATCHED).await);
+    drop(lease);
+    let dropped = dropped?;
+    let mut run = stage.close(&path.server, Moments { settled, writing, caller }, || path.mend(dropped)).await?;
+    if !rows(&path.server)?.contains(&(WORKERS, 1)) {
+        run.wrong.push("the statement did not arrive".into());
+    }
+    Ok(run)
+}
+
 pub(super) async fn long(length: Duration) -> Outcome<Measured> {
     let path = Path::lay(Way::Dropped).await?;
     let stage = path.stage().await?;
     let lease = stage.pool.get().await?;
-    let spared = port_of(&lease, &path).await?;
+    let spared = path.port_of(&lease).await?;
     let query = format!("SELECT pg_sleep({})", length.as_secs());
     let asked = Instant::now();
     let sleeping = tokio::spawn(async move {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -48,21 +48,48 @@ pub(super) fn primary() -> Outcome<Postgres> {
     Ok(server)
 }
 
-/// What was lost, as the pool's own events tell it.
+/// What was lost and what was dialed in vain, as the pool's own events tell it.
 #[derive(Default)]
-struct Losses {
+struct Seen {
     lost: AtomicUsize,
     unseen: AtomicUsize,
+    failed: Mutex<Vec<Duration>>,
 }
 
-async fn watch(mut events: Receiver<relink::adapter::Event>, losses: Arc<Losses>) {
+async fn watch(mut events: Receiver<relink::adapter::Event>, seen: Arc<Seen>) {
+    // An endpoint has one dial at a time.
+    let mut dialing = BTreeMap::new();
     loop {
         match events.recv().await {
-            Ok(event) if matches!(event.kind, Kind::Lost(_)) => losses.lost.fetch_add(1, Ordering::Relaxed),
-            Ok(_) => 0,
-            Err(RecvError::Lagged(_)) => losses.unseen.fetch_add(1, Ordering::Relaxed),
+            Ok(event) => {
+                if matches!(event.kind, Kind::Lost(_)) {
+                    seen.lost.fetch_add(1, Ordering::Relaxed);
+                } else if matches!(event.kind, Kind::Dialing) {
+                    dialing.insert(event.endpoint, event.at);
+                } else if matches!(event.kind, Kind::DialFailed(_)) {
+                    let took = dialing.remove(&event.endpoint).map(|began| event.at.saturating_sub(began));
+                    seen.failed.lock().unwrap_or_else(PoisonError::into_inner).extend(took);
+                }
+            }
+            Err(RecvError::Lagged(_)) => {
+                seen.unseen.fetch_add(1, Ordering::Relaxed);
+            }
             Err(RecvError::Closed) => return,
-        };
+        }
+    }
+}
+
+/// Who works, and by which policy.
+pub(super) struct Load {
+    pub(super) workers: usize,
+    pub(super) policy: Policy,
+    /// How long every hundredth of a worker's writes takes.
+    pub(super) nap_s: u64,
+}
+
+impl Load {
+    pub(super) fn of(workers: usize) -> Self {
+        Self { workers, policy: Policy::default(), nap_s: 0 }
     }
 }
 
@@ -83,41 +110,59 @@ pub(super) struct Stage {
     ports: Vec<u16>,
     /// Tasks of the runtime before there was a pool.
     tasks: usize,
-    losses: Arc<Losses>,
+    seen: Arc<Seen>,
     watcher: JoinHandle<()>,
 }
 
-fn tasks() -> usize {
+/// Tasks of the runtime.
+pub(super) fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
 impl Stage {
     /// Builds the pool and sets the workers to it; returns when every slot has its session and every worker has written.
     pub(super) async fn open(url: &str, ports: &[u16], workers: usize) -> Outcome<Self> {
+        Self::open_for(url, ports, Load::of(workers)).await
+    }
+
+    pub(super) async fn open_for(url: &str, ports: &[u16], load: Load) -> Outcome<Self> {
+        let Load { workers, policy, nap_s } = load;
         let (tasks, trace) = (tasks(), Trace::new());
-        let pool = Pool::configure(url.parse()?, Policy::default().check()?)?.trace(&trace).build()?;
-        let losses = Arc::<Losses>::default();
-        let watcher = tokio::spawn(watch(pool.events(), Arc::clone(&losses)));
-        let crew = Crew::start(&pool, workers);
-        let stage = Self { pool, crew, trace, ports: ports.to_vec(), tasks, losses, watcher };
+        let pool = Pool::configure(url.parse()?, policy.check()?)?.trace(&trace).build()?;
+        let seen = Arc::<Seen>::default();
+        let watcher = tokio::spawn(watch(pool.events(), Arc::clone(&seen)));
+        let crew = Crew::start(&pool, workers, nap_s);
+        let stage = Self { pool, crew, trace, ports: ports.to_vec(), tasks, seen, watcher };
         if workers > 0 {
             let began = Instant::now();
             let writing = stage.crew.writing(began, None, SOON).await;
             if writing.never > 0 {
                 return Err(format!("{} workers did not write within {SOON:?}", writing.never).into());
             }
-            while stage.sessions() < stage.pool.policy().max_size {
-                if began.elapsed() > SOON {
-                    return Err(format!("{} sessions within {SOON:?}", stage.sessions()).into());
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            stage.fill().await?;
         }
         tokio::time::sleep(MOMENT).await;
         Ok(stage)
     }
 
-    fn sessions(&self) -> u16 {
+    /// Returns when every slot has its session.
+    pub(super) async fn fill(&self) -> Outcome<()> {
+        let began = Instant::now();
+        while self.sessions() < self.pool.policy().max_size {
+            if began.elapsed() > SOON {
+                return Err(format!("{} sessions within {SOON:?}", self.sessions()).into());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// How long each dial took that has failed so far.
+    pub(super) fn failed_dials(&self) -> Vec<Duration> {
+        self.seen.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn sessions(&self) -> u16 {
         let (tally, _) = self.pool.tally();
         tally.online.saturating_add(tally.leased)
     }
@@ -159,10 +204,10 @@ impl Stage {
         if let Err(diverged) = self.trace.record().replay(|_, _| ()) {
             run.wrong.push(format!("the record does not replay: {diverged}"));
         }
-        if self.losses.unseen.load(Ordering::Relaxed) > 0 {
+        if self.seen.unseen.load(Ordering::Relaxed) > 0 {
             run.wrong.push("events of the pool went by unseen".into());
         }
-        run.lost = self.losses.lost.load(Ordering::Relaxed);
+        run.lost = self.seen.lost.load(Ordering::Relaxed);
         if let Some(writing) = moments.writing {
             run.first_s = writing.first.map(|first| first.as_secs_f64());
             run.all_s = writing.all.map(|all| all.as_secs_f64());

@@ -2,17 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use relink::{Policy, postgres::Pool};
+
 use super::{
     Measured, Outcome, WATCHED, WORKERS,
-    stage::{Moments, Stage, primary, url_of},
+    network::Rules,
+    stage::{Moments, Stage, primary, rows, url_of},
 };
-use crate::support::{Postgres, Stop, wait_until};
+use crate::support::{DATABASE, Postgres, Stop, wait_until};
 
 /// What becomes of the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Harm {
     Kill,
     Freeze,
+    /// Its host has lost its power: no packet is answered, of live sessions or of new ones.
+    Off,
+    /// No route leads to its host, as a router says.
+    Unreachable,
     Stop,
     /// As it is planned: stopped, and its standby promoted at once.
     Switchover,
@@ -22,15 +29,25 @@ pub(crate) enum Harm {
 
 impl Harm {
     /// From the harm to the promotion.
-    const fn gap(self) -> Duration {
+    pub(super) const fn gap(self) -> Duration {
         match self {
-            Self::Kill | Self::Freeze | Self::Stop => Duration::from_secs(2),
+            Self::Kill | Self::Freeze | Self::Off | Self::Unreachable | Self::Stop => Duration::from_secs(2),
             Self::Switchover | Self::Back => Duration::ZERO,
         }
     }
 
+    /// Whether packets vanish, which takes a network of this process's own.
+    pub(super) const fn needs_network(self) -> bool {
+        matches!(self, Self::Off | Self::Unreachable)
+    }
+
+    /// A server that says nothing: the way out is long from the beginning.
+    const fn is_silent(self) -> bool {
+        matches!(self, Self::Freeze | Self::Off | Self::Unreachable)
+    }
+
     /// Returns when there is no primary any more.
-    fn bring(self, primary: &Postgres) -> Outcome<()> {
+    pub(super) fn bring(self, primary: &Postgres) -> Outcome<Option<Rules>> {
         match self {
             Self::Kill => {
                 primary.kill9()?;
@@ -39,14 +56,16 @@ impl Harm {
                 })?;
             }
             Self::Freeze => primary.freeze()?,
+            Self::Off => return Rules::all(primary.port()).map(Some),
+            Self::Unreachable => return Rules::unreachable(primary.port()).map(Some),
             Self::Stop | Self::Switchover | Self::Back => primary.stop(Stop::Fast)?,
         }
-        Ok(())
+        Ok(None)
     }
 }
 
 /// A primary and its standby. What the primary has acknowledged, the standby has.
-fn pair() -> Outcome<[Postgres; 2]> {
+pub(super) fn pair() -> Outcome<[Postgres; 2]> {
     let primary = primary()?;
     let standby = primary.standby()?;
     primary.synchronous(true)?;
@@ -74,13 +93,12 @@ pub(super) async fn takeover(harm: Harm) -> Outcome<Measured> {
     let stage = Stage::open(&url_of(&ports), &ports, WORKERS).await?;
 
     let began = Instant::now();
-    harm.bring(&old)?;
+    let gone = harm.bring(&old)?;
     let settled = Instant::now();
     tokio::time::sleep_until((began + harm.gap()).into()).await;
     let promoted = Instant::now();
     new.promote()?;
-    // A frozen server says nothing: there the way out is long from the beginning.
-    let from = if harm == Harm::Freeze { began } else { promoted };
+    let from = if harm.is_silent() { began } else { promoted };
     let writing = Some(stage.crew.writing(from, Some(settled), WATCHED).await);
 
     if harm == Harm::Switchover {
@@ -88,7 +106,48 @@ pub(super) async fn takeover(harm: Harm) -> Outcome<Measured> {
         // Long enough for every session to meet the host that has come back, if any does.
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    stage.close(&new, Moments { settled, writing, caller: None }, || Ok(())).await
+    let mend = || {
+        drop(gone);
+        Ok(())
+    };
+    stage.close(&new, Moments { settled, writing, caller: None }, mend).await
+}
+
+/// As [`Harm::Kill`], and a caller has a transaction open on the standby when it is promoted.
+pub(super) async fn open_read() -> Outcome<Measured> {
+    let [old, new] = pair()?;
+    let ports = [old.port(), new.port()];
+    let stage = Stage::open(&url_of(&ports), &ports, WORKERS).await?;
+    let any = format!("postgresql://app@127.0.0.1:{}/{DATABASE}?target_session_attrs=any", new.port());
+    let readers = Pool::configure(any.parse()?, Policy::default().check()?)?.build()?;
+    let mut lease = readers.get().await?;
+    let lent = Instant::now();
+    let transaction = lease.transaction().await?;
+    transaction.batch_execute("SELECT count(*) FROM written").await?;
+
+    let began = Instant::now();
+    drop(Harm::Kill.bring(&old)?);
+    let settled = Instant::now();
+    tokio::time::sleep_until((began + Harm::Kill.gap()).into()).await;
+    let promoted = Instant::now();
+    new.promote()?;
+    let writing = Some(stage.crew.writing(promoted, Some(settled), WATCHED).await);
+    let read = transaction.batch_execute("SELECT count(*) FROM written").await;
+    let ended = transaction.commit().await;
+    // On the session of before, which can write now.
+    let asked = Instant::now();
+    stage.crew.write_one(&lease, lent, 0).await;
+    let caller = Some(asked.elapsed());
+    drop(lease);
+    readers.close().await;
+    drop(readers);
+    let mut run = stage.close(&new, Moments { settled, writing, caller }, || Ok(())).await?;
+    let told = read.and(ended).err();
+    run.wrong.extend(told.map(|error| format!("the open transaction was cut: {error}")));
+    if !rows(&new)?.contains(&(WORKERS, 1)) {
+        run.wrong.push("the session that was promoted did not write".into());
+    }
+    Ok(run)
 }
 
 pub(super) async fn standby_first(writes: usize) -> Outcome<Measured> {
