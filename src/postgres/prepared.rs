@@ -27,11 +27,12 @@ impl Prepared {
         if let Some(statement) = known {
             return Ok(statement);
         }
-        let mut names = 0..NAMES_MAX;
+        // In a transaction the first error ends that, too. Asked before, as the server is not ready yet when an error is told.
+        let tries = if seen.watch().work() == Work::AtRest { NAMES_MAX } else { 0 };
+        let mut more = 0..tries;
         let statement = loop {
             match client.prepare(query).await {
-                // In a transaction the error has ended that, too.
-                Err(error) if is_taken(&error) && seen.watch().work() == Work::AtRest && names.next().is_some() => {}
+                Err(error) if is_taken(&error) && more.next().is_some() => {}
                 prepared => break prepared?,
             }
         };
