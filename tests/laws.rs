@@ -233,7 +233,7 @@ fn a_late_found_dead_under_a_later_suspicion_is_inert() {
         work: Work::Statement { durable: true },
         heard_at: Time::from_millis(heard_at),
     };
-    let silent = |at, heard_at| vec![(at, worked(heard_at)), (at, link::Event::Questioned)];
+    let silent = |at, heard_at| vec![(at, worked(heard_at)), (at, link::Event::Questioned { asker: 1 })];
     let first = [lent(machines::LEASE), silent(2_000, 1_000)].concat();
     let (_, Some(link::Command::Ask { by: old, .. })) = run(&policy, &first) else { panic!("not asked") };
     // The statement went on, and then another is suspected.

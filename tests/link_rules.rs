@@ -189,7 +189,7 @@ fn a_statement_is_suspected_when_it_was_silent_for_the_patience() {
     let seen = |now, heard_at| at(now, leased(RESTING), Event::Worked { lease: LEASE, work: STATEMENT, heard_at });
     assert_eq!(seen(BEFORE, BUSY.heard_at), (leased(BUSY), None));
     let deadline = DUE + Span::from_secs(2);
-    let suspected = Link::Suspected { session: LASTING, lease: BUSY, deadline, again: false, asked: false };
+    let suspected = Link::Suspected { session: LASTING, lease: BUSY, deadline, again: false, asker: None };
     assert_eq!(seen(DUE, BUSY.heard_at), (suspected, None));
     assert_eq!(seen(BEFORE, LATER), (leased(Lease { heard_at: BEFORE, ..BUSY }), None), "what is to come is now");
     for work in [Work::AtRest, Work::InTransaction] {
@@ -201,29 +201,37 @@ fn a_statement_is_suspected_when_it_was_silent_for_the_patience() {
 #[test]
 fn a_suspected_session_is_asked_about_twice() {
     let leased = |lease| Link::Leased { session: LASTING, lease };
-    let suspected = |deadline, again, asked| Link::Suspected { session: LASTING, lease: BUSY, deadline, again, asked };
+    let suspected = |deadline, again, asker| Link::Suspected { session: LASTING, lease: BUSY, deadline, again, asker };
+    let (nobody, asker) = (None, Some(3));
     let alive = Lease { heard_at: BEFORE, ..BUSY };
-    for asked in [false, true] {
-        falls_due(suspected(DUE, false, asked), (suspected(DUE + Span::from_secs(2), true, false), None));
-        falls_due(suspected(DUE, true, asked), aborted());
+    for asker in [nobody, asker] {
+        falls_due(suspected(DUE, false, asker), (suspected(DUE + Span::from_secs(2), true, nobody), None));
+        falls_due(suspected(DUE, true, asker), aborted());
     }
     for again in [false, true] {
         let ask = Some(Command::Ask { dial: DIAL, by: DUE });
-        let (open, put) = (suspected(DUE, again, false), suspected(DUE, again, true));
-        assert_eq!(at(BEFORE, open, Event::Questioned), (put, ask));
-        assert_eq!(at(BEFORE, put, Event::Questioned), (put, None), "once");
-        let (late, by) = (suspected(BEFORE, again, false), DUE + Span::from_secs(2));
-        let anew = (suspected(by, again, true), Some(Command::Ask { dial: DIAL, by }));
-        assert_eq!(at(DUE, late, Event::Questioned), anew, "a clock that has jumped takes no time from it");
+        let (open, put) = (suspected(DUE, again, nobody), suspected(DUE, again, asker));
+        assert_eq!(at(BEFORE, open, Event::Questioned { asker: 3 }), (put, ask));
+        assert_eq!(at(BEFORE, put, Event::Questioned { asker: 4 }), (put, None), "once");
+        assert_eq!(at(BEFORE, put, Event::Reopened), (open, None), "the time goes on");
+        let (late, by) = (suspected(BEFORE, again, nobody), DUE + Span::from_secs(2));
+        let anew = (suspected(by, again, asker), Some(Command::Ask { dial: DIAL, by }));
+        assert_eq!(
+            at(DUE, late, Event::Questioned { asker: 3 }),
+            anew,
+            "a clock that has jumped takes no time from it"
+        );
         assert_eq!((open.question(), put.question()), (None, Some(DUE)));
         assert_eq!(put.silence(), again.then_some(Fault::TimedOut));
         closes_what_comes_late(put);
-        let [found_alive, found_dead] =
-            [Event::FoundAlive { dial: DIAL, by: DUE }, Event::FoundDead { dial: DIAL, by: DUE }];
-        for answer in [found_alive, found_dead] {
+        let (found_alive, found_dead) =
+            (Event::FoundAlive { dial: DIAL, by: DUE }, Event::FoundDead { dial: DIAL, by: DUE });
+        let undecided = Event::Undecided { dial: DIAL, by: DUE };
+        for answer in [found_alive, undecided, found_dead] {
             assert_eq!(at(BEFORE, open, answer), (open, None), "nothing was asked");
         }
         assert_eq!(at(BEFORE, put, found_alive), (leased(alive), None));
+        assert_eq!(at(BEFORE, put, undecided), (suspected(BEFORE + Span::from_secs(2), false, nobody), None), "anew");
         assert_eq!(at(BEFORE, open, Event::Spared), (leased(alive), None));
         let (ended, command) = at(BEFORE, put, found_dead);
         assert!(matches!(ended, Link::Closing { opened: true, .. }), "{ended:?}");

@@ -81,6 +81,76 @@ fn where_no_session_is_idle_an_asker_is_dialed_and_never_lent() {
 }
 
 #[test]
+fn whoever_asks_and_ends_leaves_its_questions_to_the_next() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 3);
+    silent_leases(&mut bench, 1, 2);
+    let slot = asker_of(&bench, 0).expect("an idle session asks");
+    let (first, by) = (bench.pool.link(slot).dial().unwrap(), bench.pool.link(0).question().unwrap());
+    bench.pass(300);
+    bench.step(Event::Lost { slot, dial: first, fault: Fault::Lost });
+    let next = asker_of(&bench, 0).expect("another asks");
+    assert_ne!(next, slot);
+    assert_eq!(bench.pool.link(0).question(), Some(by), "in what is left of the time");
+    let dial = bench.pool.link(next).dial().unwrap();
+    bench.step(Event::Unproved { slot: next, dial, by: bench.pool.link(next).question().unwrap(), fault: Fault::Lost });
+    assert_eq!(asker_of(&bench, 0), None, "nobody is left, so one is dialed");
+    assert!(matches!(bench.pool.link(ASKERS), Link::Dialing { .. }), "{:?}", bench.pool.link(ASKERS));
+}
+
+#[test]
+fn where_whoever_asks_is_not_heard_others_ask_too() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 3);
+    silent_leases(&mut bench, 1, 2);
+    let slot = asker_of(&bench, 0).expect("an idle session asks");
+    let (dial, by) = (bench.pool.link(slot).dial().unwrap(), bench.pool.link(slot).question().unwrap());
+    bench.step(Event::Unheard { slot, dial, by: by + Span::from_millis(1) });
+    assert_eq!(asker_of(&bench, 0), Some(slot), "that question is none of its");
+    bench.step(Event::Unheard { slot, dial, by });
+    assert!(asker_of(&bench, 0).is_some_and(|next| next != slot));
+    assert!(matches!(bench.pool.link(slot), Link::Probing { .. }), "it may still answer");
+    // Which the server may then have been asked twice; the first answer counts.
+    let (of, by) = (bench.pool.link(0).dial().unwrap(), bench.pool.link(0).question().unwrap());
+    bench.step(Event::FoundAlive { slot: 0, dial: of, by });
+    assert!(matches!(bench.pool.link(0), Link::Leased { .. }));
+    let before = bench.pool.clone();
+    bench.step(Event::FoundDead { slot: 0, dial: of, by });
+    assert_eq!(bench.pool, before);
+}
+
+#[test]
+fn an_asker_that_is_not_heard_makes_room_for_another() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    silent_leases(&mut bench, 1, 0);
+    let dial = bench.pool.link(ASKERS).dial().unwrap();
+    bench.step(Event::Dialed { slot: ASKERS, dial });
+    bench.step(Event::Unheard { slot: ASKERS, dial, by: bench.pool.link(ASKERS).question().unwrap() });
+    assert!(matches!(bench.pool.link(ASKERS), Link::Closing { .. }), "it is there for nothing else");
+    bench.step(Event::Gone { slot: ASKERS, dial });
+    assert!(matches!(bench.pool.link(ASKERS), Link::Dialing { .. } | Link::Waiting), "{:?}", bench.pool.link(ASKERS));
+}
+
+#[test]
+fn what_cannot_be_told_yet_is_asked_again_at_once() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 2);
+    silent_leases(&mut bench, 1, 1);
+    let slot = asker_of(&bench, 0).expect("an idle session asks");
+    let (dial, by) = (bench.pool.link(slot).dial().unwrap(), bench.pool.link(slot).question().unwrap());
+    bench.pass(1_500);
+    bench.step(Event::Proved { slot, dial, by });
+    let of = bench.pool.link(0).dial().unwrap();
+    let commands = bench.step(Event::Undecided { slot: 0, dial: of, by: bench.pool.link(0).question().unwrap() });
+    let by = bench.now + Span::from_secs(2);
+    let ask = Command::Link { slot: 0, command: link::Command::Ask { dial: of, by } };
+    assert!(commands.contains(&ask), "with all of its time: {commands:?}");
+    assert!(matches!(bench.pool.link(0), Link::Suspected { again: false, .. }));
+}
+
+/// Who asks about the session at that place.
+fn asker_of(bench: &Bench, slot: u16) -> Option<u16> {
+    if let Link::Suspected { asker, .. } = bench.pool.link(slot) { asker } else { None }
+}
+
+#[test]
 fn an_endpoint_that_refuses_the_asker_is_not_silent() {
     for (fault, spared) in [(Fault::Overloaded, true), (Fault::Denied, true), (Fault::TimedOut, false)] {
         let mut bench = Bench::new(1, |policy| policy.max_size = 1);

@@ -51,7 +51,9 @@ impl Real {
             Event::Accepted { .. } | Event::Dialed { .. } | Event::Proved { .. } | Event::Unproved { .. } => {}
             Event::Worked { .. }
             | Event::Ended { .. }
+            | Event::Unheard { .. }
             | Event::FoundAlive { .. }
+            | Event::Undecided { .. }
             | Event::FoundDead { .. }
             | Event::Lost { .. } => {}
             Event::Demoted | Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed => {}
@@ -105,6 +107,8 @@ impl Real {
                 Event::Worked { slot, lease: held(lease), work, heard_at }
             }
             Event::FoundAlive { slot, dial, by } => Event::FoundAlive { slot, dial: real(dial), by: at(slot, by) },
+            Event::Unheard { slot, dial, by } => Event::Unheard { slot, dial: real(dial), by: at(slot, by) },
+            Event::Undecided { slot, dial, by } => Event::Undecided { slot, dial: real(dial), by: at(slot, by) },
             Event::FoundDead { slot, dial, by } => Event::FoundDead { slot, dial: real(dial), by: at(slot, by) },
             Event::Lost { slot, dial, fault } => Event::Lost { slot, dial: real(dial), fault },
             Event::Gone { slot, dial } => Event::Gone { slot, dial: real(dial) },

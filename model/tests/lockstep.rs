@@ -283,7 +283,8 @@ impl Real {
             }
             // The adapter's own doing.
             Event::Gone { .. } | Event::Elapsed => {}
-            Event::Worked { .. } | Event::FoundAlive { .. } | Event::FoundDead { .. } => unreachable!("left out"),
+            Event::Worked { .. } | Event::Unheard { .. } => unreachable!("left out"),
+            Event::FoundAlive { .. } | Event::Undecided { .. } | Event::FoundDead { .. } => unreachable!("left out"),
         }
     }
 
@@ -324,7 +325,8 @@ impl Real {
         // What a borrower does is seen when its lease is looked at, which is left out here.
         let Action::Tell(event, _) = *action else { return !matches!(action, Action::Work(..)) };
         match event {
-            Event::Worked { .. } | Event::FoundAlive { .. } | Event::FoundDead { .. } => false,
+            Event::Worked { .. } | Event::Unheard { .. } => false,
+            Event::FoundAlive { .. } | Event::Undecided { .. } | Event::FoundDead { .. } => false,
             Event::Gone { .. } | Event::Elapsed => false,
             Event::Returned { slot, .. } | Event::Ended { slot, .. } | Event::Discarded { slot, .. } => {
                 self.leases.iter().any(|(of, _)| *of == slot)
@@ -348,8 +350,8 @@ fn kind(event: Event) -> (mem::Discriminant<Event>, Option<u16>) {
     let slot = match event {
         Event::Accepted { slot, .. } | Event::Dialed { slot, .. } | Event::DialFailed { slot, .. } => Some(slot),
         Event::Lost { slot, .. } | Event::Gone { slot, .. } | Event::Worked { slot, .. } => Some(slot),
-        Event::Proved { slot, .. } | Event::Unproved { slot, .. } => Some(slot),
-        Event::FoundAlive { slot, .. } | Event::FoundDead { slot, .. } => Some(slot),
+        Event::Proved { slot, .. } | Event::Unproved { slot, .. } | Event::Unheard { slot, .. } => Some(slot),
+        Event::FoundAlive { slot, .. } | Event::Undecided { slot, .. } | Event::FoundDead { slot, .. } => Some(slot),
         Event::Returned { slot, .. } | Event::Ended { slot, .. } | Event::Discarded { slot, .. } => Some(slot),
         Event::Asked { .. } | Event::GaveUp { .. } | Event::Demoted | Event::Renewed => None,
         Event::Resized { .. } | Event::Paused | Event::Resumed | Event::Stopped { .. } | Event::Elapsed => None,

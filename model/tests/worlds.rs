@@ -91,12 +91,12 @@ fn two_endpoints_hold() {
 
 #[test]
 fn a_silent_peer_is_noticed() {
-    holds(silent_peer(None), 32_838);
+    holds(silent_peer(None), 33_642);
 }
 
 #[test]
 fn a_jumping_clock_ends_no_session() {
-    holds(jumping_clock(None), 64_044);
+    holds(jumping_clock(None), 64_188);
 }
 
 #[test]

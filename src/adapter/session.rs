@@ -1,6 +1,7 @@
 //! The tasks: one for each dial and the session that it opens, one for a probe or a question, one for the timer.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -115,7 +116,20 @@ pub(super) async fn ask<C: Connect>(shared: Weak<Shared<C>>, connect: Arc<C>, in
             shared.found(subject, found);
         }
     };
-    let answer = connect.ask(&mut kept.client, &watches, limits, found).await;
+    let answer = {
+        let mut asking = pin!(connect.ask(&mut kept.client, &watches, limits, found));
+        let half = limits.within / 2;
+        // Both branches are safe to drop: the question goes on after the time is over.
+        tokio::select! {
+            answer = &mut asking => answer,
+            () = tokio::time::sleep(half) => {
+                if let Some(shared) = shared.upgrade() {
+                    shared.doubt_asker(slot, dial, by, half);
+                }
+                asking.await
+            }
+        }
+    };
     let answer = answer.and_then(|role| super::connect::required(&*connect, role));
     let Some(shared) = shared.upgrade() else { return };
     shared.probed(slot, dial, by, kept, answer);

@@ -102,13 +102,13 @@ impl Link {
                 Self::Online { session: frame.session(session), since: frame.since(since, longest), proved }
             }
             Self::Leased { session, lease } => Self::Leased { session: frame.session(session), lease: seen(lease) },
-            Self::Suspected { session, lease, deadline, again, asked } => Self::Suspected {
+            Self::Suspected { session, lease, deadline, again, asker } => Self::Suspected {
                 session: frame.session(session),
                 lease: seen(lease),
-                // That the time of a question is over counts as long as it is not put.
-                deadline: frame.since(deadline, if asked { Span::ZERO } else { Span::from_millis(1) }),
+                // That the time of a question is over counts when it is put, for the first time or again.
+                deadline: frame.since(deadline, Span::from_millis(1)),
                 again,
-                asked,
+                asker,
             },
             Self::Draining { session, lease, deadline } => {
                 Self::Draining { session: frame.session(session), lease: seen(lease), deadline: frame.due(deadline) }

@@ -5,4 +5,5 @@
 mod ends;
 mod leases;
 mod outages;
+mod questions;
 mod script;

@@ -62,7 +62,12 @@ impl Harness {
             Event::Proved { slot, dial, by } | Event::Unproved { slot, dial, by, .. } => {
                 !asked(slot, by) || is(slot, dial, |link| matches!(link, Link::Probing { .. }))
             }
-            Event::FoundAlive { slot, dial, by } | Event::FoundDead { slot, dial, by } => {
+            Event::Unheard { slot, dial, by } => {
+                !asked(slot, by) || is(slot, dial, |link| matches!(link, Link::Probing { .. }))
+            }
+            Event::FoundAlive { slot, dial, by }
+            | Event::Undecided { slot, dial, by }
+            | Event::FoundDead { slot, dial, by } => {
                 !asked(slot, by) || is(slot, dial, |link| matches!(link, Link::Suspected { .. }))
             }
             Event::Lost { slot, dial, .. } => is(slot, dial, |link| link.session().is_some()),

@@ -209,9 +209,11 @@ impl Harness {
             (Owed::Dial, 2) => Event::DialFailed { slot, dial, fault },
             (Owed::Dial, _) => return self.step(Event::Accepted { slot, dial }, bytes),
             (Owed::End, _) => Event::Gone { slot, dial },
+            (Owed::Probe(by), 2) if bytes.below(2) == 0 => return self.step(Event::Unheard { slot, dial, by }, bytes),
             (Owed::Probe(by), 0..=2) => Event::Proved { slot, dial, by },
             (Owed::Probe(by), _) => Event::Unproved { slot, dial, by, fault },
-            (Owed::Question(by), 0 | 1) => Event::FoundAlive { slot, dial, by },
+            (Owed::Question(by), 0) => Event::FoundAlive { slot, dial, by },
+            (Owed::Question(by), 1) => Event::Undecided { slot, dial, by },
             (Owed::Question(by), _) => Event::FoundDead { slot, dial, by },
             (Owed::Look(lease), _) => self.seen(slot, lease, Span::from_millis(u64::from(how) * 20)),
         };
@@ -319,7 +321,7 @@ impl Harness {
         let lease = LeaseId(u64::MAX - u64::from(bytes.byte()));
         let by = self.now + Span::from_millis(u64::from(bytes.byte()) * 10);
         let (work, fault) = (work(bytes), fault(bytes));
-        let event = match bytes.below(12) {
+        let event = match bytes.below(14) {
             10 => Event::Ended { slot, lease, work },
             0 => Event::Returned { slot, lease, work },
             1 => Event::Accepted { slot, dial },
@@ -331,6 +333,8 @@ impl Harness {
             7 => Event::FoundDead { slot, dial, by },
             8 => Event::Lost { slot, dial, fault },
             9 => Event::Discarded { slot, lease },
+            11 => Event::Undecided { slot, dial, by },
+            12 => Event::Unheard { slot, dial, by },
             _ => Event::Gone { slot, dial },
         };
         self.step_if_stale(event, bytes);

@@ -94,7 +94,7 @@ pub(crate) fn named_link_states(policy: &Checked) -> Vec<(&'static str, Link)> {
         ("leased, durable", busy(late)),
         ("leased, to be looked at", busy(ms(48_000))),
         ("suspected", suspect(ms(48_000), ms(49_500))),
-        ("suspected, asked", then(late, suspect(ms(48_000), ms(49_500)), Event::Questioned)),
+        ("suspected, asked", then(late, suspect(ms(48_000), ms(49_500)), Event::Questioned { asker: 1 })),
         ("suspected, due", suspect(ms(40_000), ms(48_000))),
         ("suspected again", again(ms(40_000), ms(47_500), ms(49_500))),
         ("suspected again, due", again(ms(40_000), ms(45_000), ms(47_000))),
@@ -142,7 +142,8 @@ pub(crate) fn named_link_events(link: &Link) -> Vec<(&'static str, Event)> {
         ("returned*", Event::Returned { lease: OTHER_LEASE, work: Work::AtRest }),
         ("doubted", Event::Doubted { topology: 2 }),
         ("engaged", Event::Engaged { topology: 2 }),
-        ("questioned", Event::Questioned),
+        ("questioned", Event::Questioned { asker: 1 }),
+        ("reopened", Event::Reopened),
         ("spared", Event::Spared),
         ("proved", Event::Proved { dial: DIAL, by }),
         ("proved*", Event::Proved { dial: OTHER, by }),
@@ -153,6 +154,9 @@ pub(crate) fn named_link_events(link: &Link) -> Vec<(&'static str, Event)> {
         ("found alive", Event::FoundAlive { dial: DIAL, by }),
         ("found alive*", Event::FoundAlive { dial: OTHER, by }),
         ("found alive, earlier*", Event::FoundAlive { dial: DIAL, by: earlier }),
+        ("undecided", Event::Undecided { dial: DIAL, by }),
+        ("undecided*", Event::Undecided { dial: OTHER, by }),
+        ("undecided, earlier*", Event::Undecided { dial: DIAL, by: earlier }),
         ("found dead", Event::FoundDead { dial: DIAL, by }),
         ("found dead*", Event::FoundDead { dial: OTHER, by }),
         ("found dead, earlier*", Event::FoundDead { dial: DIAL, by: earlier }),
@@ -255,8 +259,8 @@ pub(crate) fn shift_link(link: Link, by: Span) -> Link {
             Link::Online { session: session(of), since: shift(since, by), proved }
         }
         Link::Leased { session: of, lease: to } => Link::Leased { session: session(of), lease: lease(to) },
-        Link::Suspected { session: of, lease: to, deadline, again, asked } => {
-            Link::Suspected { session: session(of), lease: lease(to), deadline: shift(deadline, by), again, asked }
+        Link::Suspected { session: of, lease: to, deadline, again, asker } => {
+            Link::Suspected { session: session(of), lease: lease(to), deadline: shift(deadline, by), again, asker }
         }
         Link::Draining { session: of, lease: to, deadline } => {
             Link::Draining { session: session(of), lease: lease(to), deadline: shift(deadline, by) }
@@ -279,6 +283,7 @@ pub(crate) fn shift_event(event: Event, by: Span) -> Event {
         Event::Proved { dial, by: question } => Event::Proved { dial, by: shift(question, by) },
         Event::Unproved { dial, by: question } => Event::Unproved { dial, by: shift(question, by) },
         Event::FoundAlive { dial, by: question } => Event::FoundAlive { dial, by: shift(question, by) },
+        Event::Undecided { dial, by: question } => Event::Undecided { dial, by: shift(question, by) },
         Event::FoundDead { dial, by: question } => Event::FoundDead { dial, by: shift(question, by) },
         other => other,
     }
@@ -313,8 +318,8 @@ pub(crate) fn rename_link(link: Link) -> Link {
         }
         Link::Online { session: of, since, proved } => Link::Online { session: session(of), since, proved },
         Link::Leased { session: of, lease: to } => Link::Leased { session: session(of), lease: lease(to) },
-        Link::Suspected { session: of, lease: to, deadline, again, asked } => {
-            Link::Suspected { session: session(of), lease: lease(to), deadline, again, asked }
+        Link::Suspected { session: of, lease: to, deadline, again, asker } => {
+            Link::Suspected { session: session(of), lease: lease(to), deadline, again, asker }
         }
         Link::Draining { session: of, lease: to, deadline } => {
             Link::Draining { session: session(of), lease: lease(to), deadline }
@@ -342,11 +347,12 @@ pub(crate) fn rename_event(event: Event) -> Event {
         Event::Proved { dial: of, by } => Event::Proved { dial: dial(of), by },
         Event::Unproved { dial: of, by } => Event::Unproved { dial: dial(of), by },
         Event::FoundAlive { dial: of, by } => Event::FoundAlive { dial: dial(of), by },
+        Event::Undecided { dial: of, by } => Event::Undecided { dial: dial(of), by },
         Event::FoundDead { dial: of, by } => Event::FoundDead { dial: dial(of), by },
         Event::Lost { dial: of } => Event::Lost { dial: dial(of) },
         Event::Gone { dial: of } => Event::Gone { dial: dial(of) },
         Event::Wanted | Event::Unwanted | Event::HeldBack { .. } | Event::Renewed | Event::Retired => event,
-        Event::Questioned | Event::Spared | Event::Stopped { .. } | Event::Elapsed => event,
+        Event::Questioned { .. } | Event::Reopened | Event::Spared | Event::Stopped { .. } | Event::Elapsed => event,
     }
 }
 

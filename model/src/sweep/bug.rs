@@ -226,8 +226,8 @@ impl Bug {
             (Self::ExtendDial, _, Accepted { .. }, (Link::Dialing { dial, topology, connect_by, .. }, _)) => {
                 (Link::Dialing { dial, deadline: now + Span::from_secs(5), topology, connect_by }, None)
             }
-            (Self::AskForEver, _, _, (Link::Suspected { session, lease, again, asked, .. }, command)) => {
-                (Link::Suspected { session, lease, deadline: Time::NEVER, again, asked }, command)
+            (Self::AskForEver, _, _, (Link::Suspected { session, lease, again, asker, .. }, command)) => {
+                (Link::Suspected { session, lease, deadline: Time::NEVER, again, asker }, command)
             }
             (Self::RoundClose, before, _, (Link::Closing { dial, deadline, opened }, command))
                 if !matches!(before, Link::Closing { .. }) =>

@@ -3,6 +3,7 @@
 use relink::{
     Checked, DialId, Fault, LeaseId, Policy, Span, Time, Work,
     link::{Event, Lease, Link, Session},
+    pool::ASKERS,
 };
 
 use super::{
@@ -99,7 +100,7 @@ impl Grid {
                 lease: self.lease(place)?,
                 deadline: place.of(&self.times)?,
                 again: place.of(&BOTH)?,
-                asked: place.of(&BOTH)?,
+                asker: place.of(&[None, Some(ASKERS)])?,
             },
             9 => Link::Draining {
                 session: self.session(place)?,
@@ -148,13 +149,14 @@ impl super::Grid for Grid {
     }
 }
 
-/// The four answers to a question with this name.
-fn answers_by(by: Time) -> [Event; 4] {
+/// The five answers to a question with this name.
+fn answers_by(by: Time) -> [Event; 5] {
     let dial = DIAL;
     [
         Event::Proved { dial, by },
         Event::Unproved { dial, by },
         Event::FoundAlive { dial, by },
+        Event::Undecided { dial, by },
         Event::FoundDead { dial, by },
     ]
 }
@@ -163,10 +165,11 @@ fn answers_by(by: Time) -> [Event; 4] {
 fn events(times: &[Time]) -> Vec<Event> {
     use Event::{
         Accepted, DialFailed, Dialed, Doubted, Elapsed, Engaged, FoundAlive, FoundDead, Gone, Granted, HeldBack, Lent,
-        Lost, Proved, Questioned, Renewed, Retired, Returned, Spared, Stopped, Unproved, Unwanted, Wanted, Worked,
+        Lost, Proved, Questioned, Renewed, Reopened, Retired, Returned, Spared, Stopped, Undecided, Unproved, Unwanted,
+        Wanted, Worked,
     };
     let (deadline, earlier) = (NOW + Span::from_secs(5), Time::from_millis(1));
-    let mut events = vec![Wanted, Unwanted, Renewed, Retired, Elapsed, Questioned, Spared];
+    let mut events = vec![Wanted, Unwanted, Renewed, Retired, Elapsed, Questioned { asker: 3 }, Reopened, Spared];
     events.extend([Doubted { topology: 3 }, Engaged { topology: 3 }]);
     events.extend(FAULTS.map(|fault| HeldBack { fault }));
     events.extend(times.iter().map(|deadline| Stopped { deadline: *deadline }));
@@ -176,7 +179,8 @@ fn events(times: &[Time]) -> Vec<Event> {
         let retirements = [NOW, deadline, Time::NEVER];
         events.extend(retirements.map(|retire_at| Dialed { dial, stable_at: deadline, retire_at }));
         let by = earlier;
-        events.extend([Proved { dial, by }, Unproved { dial, by }, FoundAlive { dial, by }, FoundDead { dial, by }]);
+        events.extend([Proved { dial, by }, Unproved { dial, by }]);
+        events.extend([FoundAlive { dial, by }, Undecided { dial, by }, FoundDead { dial, by }]);
     }
     for lease in LEASES {
         events.push(Lent { lease });

@@ -37,11 +37,13 @@ fn is_foreign(link: Link, event: Event) -> bool {
         Event::Accepted { dial } | Event::DialFailed { dial } | Event::Dialed { dial, .. } => other(dial),
         Event::Lost { dial } | Event::Gone { dial } => other(dial),
         Event::Proved { dial, by } | Event::Unproved { dial, by } => other(dial) || link.question() != Some(by),
-        Event::FoundAlive { dial, by } | Event::FoundDead { dial, by } => other(dial) || link.question() != Some(by),
+        Event::FoundAlive { dial, by } | Event::Undecided { dial, by } | Event::FoundDead { dial, by } => {
+            other(dial) || link.question() != Some(by)
+        }
         Event::Worked { lease, .. } | Event::Returned { lease, .. } => lends(lease),
         Event::Wanted | Event::Unwanted | Event::Granted { .. } | Event::HeldBack { .. } | Event::Renewed => false,
         Event::Lent { .. } | Event::Doubted { .. } | Event::Retired | Event::Stopped { .. } | Event::Elapsed => false,
-        Event::Engaged { .. } | Event::Questioned | Event::Spared => false,
+        Event::Engaged { .. } | Event::Questioned { .. } | Event::Reopened | Event::Spared => false,
     }
 }
 
@@ -186,9 +188,9 @@ fn relabel(link: Link) -> Option<Link> {
             Link::Online { session: session_as(session)?, since: late(since)?, proved }
         }
         Link::Leased { session, lease } => Link::Leased { session: session_as(session)?, lease: lease_as(lease)? },
-        Link::Suspected { session, lease, deadline, again, asked } => {
+        Link::Suspected { session, lease, deadline, again, asker } => {
             let (session, lease) = (session_as(session)?, lease_as(lease)?);
-            Link::Suspected { session, lease, deadline: late(deadline)?, again, asked }
+            Link::Suspected { session, lease, deadline: late(deadline)?, again, asker }
         }
         Link::Draining { session, lease, deadline } => {
             Link::Draining { session: session_as(session)?, lease: lease_as(lease)?, deadline: late(deadline)? }
@@ -225,10 +227,11 @@ fn relabel_event(event: Event) -> Option<Event> {
         Event::Proved { dial, by } => Event::Proved { dial: named(dial), by: late(by)? },
         Event::Unproved { dial, by } => Event::Unproved { dial: named(dial), by: late(by)? },
         Event::FoundAlive { dial, by } => Event::FoundAlive { dial: named(dial), by: late(by)? },
+        Event::Undecided { dial, by } => Event::Undecided { dial: named(dial), by: late(by)? },
         Event::FoundDead { dial, by } => Event::FoundDead { dial: named(dial), by: late(by)? },
         Event::Stopped { deadline } => Event::Stopped { deadline: late(deadline)? },
         Event::Wanted | Event::Unwanted | Event::HeldBack { .. } | Event::Renewed => event,
-        Event::Questioned | Event::Spared | Event::Retired | Event::Elapsed => event,
+        Event::Questioned { .. } | Event::Reopened | Event::Spared | Event::Retired | Event::Elapsed => event,
     })
 }
 

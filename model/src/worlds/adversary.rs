@@ -94,10 +94,12 @@ impl Moves<'_> {
         let well = self.world.jump.is_some();
         match about {
             About::Alive => {
-                // Once it may be too early to tell.
-                let known = |held: &Borrower| held.dial == dial && held.is_cut_off() && held.undecided;
-                if !self.state.ghost.borrowers.iter().any(known) {
-                    self.once(Event::FoundAlive { slot, dial, by });
+                let cut_off = self.state.ghost.borrowers.iter().find(|held| held.dial == dial && held.is_cut_off());
+                // Of one that is dead it may once be too early to tell.
+                match cut_off {
+                    None => self.once(Event::FoundAlive { slot, dial, by }),
+                    Some(held) if !held.undecided => self.once(Event::Undecided { slot, dial, by }),
+                    Some(_) => {}
                 }
                 if !well {
                     self.drawn(Event::FoundDead { slot, dial, by });
@@ -106,6 +108,9 @@ impl Moves<'_> {
             About::Role { .. } => {
                 if self.may_say(peer, true) {
                     self.once(Event::Proved { slot, dial, by });
+                }
+                if !well {
+                    self.drawn(Event::Unheard { slot, dial, by });
                 }
                 if !well && self.may_say(peer, false) {
                     self.drawn(Event::Unproved { slot, dial, by, fault: Fault::WrongRole });

@@ -166,7 +166,8 @@ fn keeps_the_promise(world: &World, from: &State, action: &Action, _: &State) ->
         Event::DialFailed { dial, .. } => {
             !good(dial) || from.ghost.peer(dial).is_none_or(|peer| peer.line != Line::Dialing)
         }
-        Event::Lost { .. } | Event::Unproved { .. } | Event::FoundDead { .. } | Event::Ended { .. } => false,
+        Event::Lost { .. } | Event::Unproved { .. } | Event::Unheard { .. } => false,
+        Event::Undecided { .. } | Event::FoundDead { .. } | Event::Ended { .. } => false,
         Event::Discarded { .. } | Event::Resized { .. } | Event::Paused | Event::Stopped { .. } => false,
         Event::Elapsed => {
             let unanswered = |peer: &Peer| {

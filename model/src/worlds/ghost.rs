@@ -186,12 +186,18 @@ impl Ghost {
             }
             Event::Worked { lease, work, heard_at, .. } => self.worked(lease, work, heard_at, policy.patience),
             Event::Ended { lease, work, .. } => self.ended(lease, work),
-            Event::FoundAlive { dial, by, .. } => {
+            Event::FoundAlive { dial, by, .. } | Event::FoundDead { dial, by, .. } => {
+                self.answered(dial, by);
+            }
+            Event::Undecided { dial, by, .. } => {
                 self.answered(dial, by);
                 self.undecided(dial, NOW + policy.question_deadline * 2);
             }
-            Event::FoundDead { dial, by, .. } => {
-                self.answered(dial, by);
+            Event::Unheard { slot, dial, by } => {
+                // One that is there for nothing else is given up.
+                if slot >= ASKERS {
+                    self.answered(dial, by);
+                }
             }
             Event::Gone { dial, .. } => self.peers.retain(|peer| peer.dial != dial),
             Event::Demoted => self.demoted(),
@@ -215,11 +221,10 @@ impl Ghost {
         }
     }
 
-    /// The server was asked about a session that has died, and cannot tell yet: what is seen of it is told at once, so that it
-    /// is asked about again, and all of both questions' time begins anew.
+    /// The server was asked about a session that has died, and cannot tell yet: all of both questions' time begins anew.
     fn undecided(&mut self, dial: DialId, noticed_by: Time) {
         for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.dial == dial && borrower.is_cut_off()) {
-            (borrower.undecided, borrower.looked) = (true, true);
+            borrower.undecided = true;
             borrower.noticed_by = borrower.noticed_by.max(noticed_by);
         }
     }
@@ -430,7 +435,8 @@ impl Ghost {
             Event::Elapsed => over,
             Event::Asked { .. } | Event::GaveUp { .. } | Event::Returned { .. } | Event::Accepted { .. } => false,
             Event::Dialed { .. } | Event::DialFailed { .. } | Event::Proved { .. } | Event::Unproved { .. } => false,
-            Event::Worked { .. } | Event::FoundAlive { .. } | Event::Gone { .. } | Event::Demoted => false,
+            Event::Worked { .. } | Event::Unheard { .. } | Event::FoundAlive { .. } | Event::Undecided { .. } => false,
+            Event::Gone { .. } | Event::Demoted => false,
             Event::Discarded { .. } | Event::Ended { .. } => false,
             Event::Renewed | Event::Resized { .. } | Event::Paused | Event::Resumed | Event::Stopped { .. } => false,
         };

@@ -248,8 +248,10 @@ fn nothing_sleeps_for_ever(world: &World, State { pool, ghost }: &State) -> bool
     let awake = |link: &Link| match link {
         Link::Waiting => dialing || world.next_dial_at(pool) < Time::NEVER,
         Link::Held { .. } => pool.pacer().held().is_some(),
-        Link::Dialing { .. } | Link::Probing { .. } | Link::Closing { .. } | Link::Suspected { .. } => {
-            link.timeout(&world.policy) < Time::NEVER
+        Link::Dialing { .. } | Link::Probing { .. } | Link::Closing { .. } => link.timeout(&world.policy) < Time::NEVER,
+        // Nobody waits for the answer of a session that has ended.
+        Link::Suspected { deadline, asker, .. } => {
+            *deadline < Time::NEVER && asker.is_none_or(|asker| pool.link(asker).session().is_some())
         }
         Link::Idle | Link::Online { .. } | Link::Leased { .. } | Link::Draining { .. } | Link::Closed => true,
     };
@@ -301,11 +303,13 @@ fn facts(slot: u16, dial: DialId) -> [Event; 5] {
 }
 
 /// Every answer to the question of that name.
-fn answers(slot: u16, dial: DialId, by: Time) -> [Event; 4] {
+fn answers(slot: u16, dial: DialId, by: Time) -> [Event; 6] {
     [
         Event::Proved { slot, dial, by },
         Event::Unproved { slot, dial, by, fault: Fault::WrongRole },
+        Event::Unheard { slot, dial, by },
         Event::FoundAlive { slot, dial, by },
+        Event::Undecided { slot, dial, by },
         Event::FoundDead { slot, dial, by },
     ]
 }
@@ -343,9 +347,10 @@ fn is_outstanding(state: &State, event: Event) -> bool {
         Event::Proved { slot, dial, by } | Event::Unproved { slot, dial, by, .. } => {
             matches!(asked(slot, dial, by), Some(About::Role { .. } | About::Reset))
         }
-        Event::FoundAlive { slot, dial, by } | Event::FoundDead { slot, dial, by } => {
-            asked(slot, dial, by) == Some(About::Alive)
-        }
+        Event::Unheard { slot, dial, by } => matches!(asked(slot, dial, by), Some(About::Role { .. })),
+        Event::FoundAlive { slot, dial, by }
+        | Event::Undecided { slot, dial, by }
+        | Event::FoundDead { slot, dial, by } => asked(slot, dial, by) == Some(About::Alive),
         Event::Lost { slot, dial, .. } => line(slot, dial) == Some(Line::Open),
         Event::Gone { slot, dial } => matches!(line(slot, dial), Some(Line::Aborting | Line::Closing)),
         Event::Worked { slot, lease, .. }

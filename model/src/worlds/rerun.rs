@@ -67,7 +67,8 @@ impl World {
             }
             Event::Asked { .. } | Event::Ended { .. } | Event::Worked { .. } | Event::Lost { .. } => {}
             Event::Accepted { .. } | Event::Dialed { .. } | Event::Proved { .. } | Event::Unproved { .. } => {}
-            Event::FoundAlive { .. } | Event::FoundDead { .. } | Event::Demoted | Event::Renewed => {}
+            Event::Unheard { .. } | Event::FoundAlive { .. } | Event::Undecided { .. } | Event::FoundDead { .. } => {}
+            Event::Demoted | Event::Renewed => {}
             Event::Resized { .. } | Event::Paused | Event::Resumed | Event::Stopped { .. } | Event::Elapsed => {}
         }
         for command in &commands {
@@ -116,6 +117,14 @@ fn event_of(real: &Real, event: Event) -> Event {
         Event::FoundAlive { slot, dial, by } => {
             let dial = real.dial(dial);
             Event::FoundAlive { slot, dial, by: real.answer(dial, by) }
+        }
+        Event::Unheard { slot, dial, by } => {
+            let dial = real.dial(dial);
+            Event::Unheard { slot, dial, by: real.answer(dial, by) }
+        }
+        Event::Undecided { slot, dial, by } => {
+            let dial = real.dial(dial);
+            Event::Undecided { slot, dial, by: real.answer(dial, by) }
         }
         Event::FoundDead { slot, dial, by } => {
             let dial = real.dial(dial);

@@ -64,9 +64,9 @@ impl fmt::Display for Shown<'_, Link> {
                 write!(f, ", stable {}, unused for {}", until(session.stable_at), NOW - since)
             }
             Link::Leased { lease, .. } => write!(f, " to {}, {}", lease.id.0, tell::left(lease.work)),
-            Link::Suspected { lease, deadline, again, asked, .. } => {
+            Link::Suspected { lease, deadline, again, asker, .. } => {
                 let which = if again { "second question" } else { "question" };
-                let put = if asked { "" } else { " not put yet," };
+                let put = if asker.is_some() { "" } else { " not put yet," };
                 write!(f, " with {}, {}; {which}{put} over {}", lease.id.0, tell::left(lease.work), until(deadline))
             }
             Link::Draining { lease, deadline, .. } => write!(f, " of {}, cut {}", lease.id.0, until(deadline)),
@@ -126,7 +126,12 @@ pub(super) fn action(action: &Action) -> String {
         Event::Proved { slot, dial, .. } | Event::Unproved { slot, dial, .. } | Event::Lost { slot, dial, .. } => {
             format!(": {} of link {slot}", name(dial))
         }
-        Event::FoundAlive { slot, dial, .. } | Event::FoundDead { slot, dial, .. } | Event::Gone { slot, dial } => {
+        Event::FoundAlive { slot, dial, .. }
+        | Event::Undecided { slot, dial, .. }
+        | Event::FoundDead { slot, dial, .. } => {
+            format!(": {} of link {slot}", name(dial))
+        }
+        Event::Unheard { slot, dial, .. } | Event::Gone { slot, dial } => {
             format!(": {} of link {slot}", name(dial))
         }
         Event::Returned { slot, .. } | Event::Discarded { slot, .. } | Event::Ended { slot, .. } => {

@@ -78,6 +78,8 @@ pub(super) fn told(event: Event) -> (&'static str, String) {
         Event::Proved { .. } => ("server", "proves a session".to_owned()),
         Event::Unproved { fault: why, .. } => ("server", fault("disproves a session", why)),
         Event::FoundAlive { .. } => ("server", "shows nothing against the session".to_owned()),
+        Event::Undecided { .. } => ("server", "cannot tell yet of the session".to_owned()),
+        Event::Unheard { .. } => ("driver", "has not heard the session that is to ask".to_owned()),
         Event::FoundDead { .. } => ("server", "says that the session is dead".to_owned()),
         Event::Gone { .. } => ("driver", "has closed it".to_owned()),
         Event::Demoted => ("server", "shows that it is demoted".to_owned()),

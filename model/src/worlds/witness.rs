@@ -113,7 +113,7 @@ fn ends(world: &World) -> Vec<Claim<World>> {
             state.pool.askers().iter().any(|link| matches!(link, Link::Probing { .. }))
         }));
         all.push(Claim::<World>::reaches("suspected", |_, state| {
-            some_link(state, |link| matches!(link, Link::Suspected { again: false, asked: true, .. }))
+            some_link(state, |link| matches!(link, Link::Suspected { again: false, asker: Some(_), .. }))
         }));
         if world.jump.is_none() {
             all.push(Claim::<World>::reaches("suspected twice", |_, state| {

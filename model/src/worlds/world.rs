@@ -16,7 +16,7 @@ use super::{
     FIFTHS, NOW,
     adversary::Moves,
     bug::Bug,
-    ghost::{Borrower, Ghost, Line, Peer, Question, Waiter},
+    ghost::{About, Borrower, Ghost, Line, Peer, Question, Waiter},
     law::{self, Law},
     show,
 };
@@ -184,7 +184,11 @@ impl World {
             peer.dial = frame.dial(peer.dial);
             peer.deadline = if dialing { overdue(peer.deadline) } else { NOW };
             peer.outdated &= dialing;
-            peer.question = peer.question.map(|asked| Question { by: frame.due(asked.by), ..asked });
+            peer.question = peer.question.map(|asked| {
+                // That of a suspected link may be put again after its time is over.
+                let by = if asked.about == About::Alive { overdue(asked.by) } else { frame.due(asked.by) };
+                Question { by, ..asked }
+            });
         }
         for waiter in &mut ghost.queue {
             waiter.lease = frame.lease(waiter.lease);

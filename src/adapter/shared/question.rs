@@ -1,6 +1,6 @@
 //! Questions about sessions whose callers have waited for long: who is looked at, who is asked, what comes of it.
 
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 use super::{Core, Shared};
 use crate::{
@@ -72,6 +72,16 @@ impl<C: Connect> Shared<C> {
         }
     }
 
+    /// Half of the time of the question that a session puts is over. If it has been silent for most of that, others may ask.
+    pub(in crate::adapter) fn doubt_asker(self: &Arc<Self>, slot: u16, dial: DialId, by: Time, half: Duration) {
+        let watch =
+            self.lock().place(slot).filter(|place| place.dial == Some(dial)).and_then(|place| place.watch.clone());
+        let Some(watch) = watch else { return };
+        if self.connect.look(&watch).silence >= half / 2 {
+            self.feed(pool::Event::Unheard { slot, dial, by });
+        }
+    }
+
     /// The server said what it knows of a session.
     pub(in crate::adapter) fn found(self: &Arc<Self>, subject: &Subject<C>, found: Found) {
         let Subject { slot, dial, by, ref watch } = *subject;
@@ -87,13 +97,7 @@ impl<C: Connect> Shared<C> {
         let open = link.dial() == Some(dial) && link.question() == Some(by);
         match found {
             Found::Alive => self.step(&mut core, now, pool::Event::FoundAlive { slot, dial, by }),
-            Found::Undecided => {
-                self.step(&mut core, now, pool::Event::FoundAlive { slot, dial, by });
-                // Still as silent as it is, it is suspected anew.
-                if let Some(lease) = core.machine.link(slot).lease().filter(|_| open) {
-                    self.looked(&mut core, slot, lease.id, look, now);
-                }
-            }
+            Found::Undecided => self.step(&mut core, now, pool::Event::Undecided { slot, dial, by }),
             Found::Dead(failure) if open => {
                 self.condemn(&mut core, slot, failure);
                 self.step(&mut core, now, pool::Event::FoundDead { slot, dial, by });

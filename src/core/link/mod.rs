@@ -14,8 +14,9 @@
 //! * A question to the server that is left unanswered is followed by another only after its deadline, or
 //!   after a newer statement has outlasted the policy's patience. Both are at least 1 ms later, and so is the new deadline.
 //!
-//! An answer is given once, for whoever asks ends with it. A driver that repeats one breaks this: the second could be taken for that of
-//! a question asked in the same millisecond.
+//! A question to the server may be put by two that ask, one after the other, where the first ended or stayed silent: it is the same
+//! question, and the first answer ends it. Otherwise an answer is given once, for whoever asks ends with it. A driver that repeats
+//! one breaks this: the second could be taken for that of a question asked in the same millisecond.
 
 mod step;
 
@@ -133,8 +134,8 @@ pub enum Link {
         deadline: Time,
         /// Whether it is the second question in a row.
         again: bool,
-        /// Whether it has been put: somebody who can ask the server was found.
-        asked: bool,
+        /// Who asks the server, once somebody who can was found: the place of that link.
+        asker: Option<u16>,
     },
     /// The borrower may finish; then the session is closed.
     Draining {
@@ -256,11 +257,24 @@ pub enum Event {
         by: Time,
     },
     /// Somebody who can ask the server about the session was found.
-    Questioned,
+    Questioned {
+        /// The place of that link.
+        asker: u16,
+    },
+    /// Whoever was to ask the server about the session has ended, or stays silent: somebody else may ask.
+    Reopened,
     /// Nothing speaks against the session: that nobody could ask, or got an answer, has other reasons.
     Spared,
     /// The server was asked about the session, and nothing shows that it is dead.
     FoundAlive {
+        /// The session.
+        dial: DialId,
+        /// Which question this answers.
+        by: Time,
+    },
+    /// The server was asked about the session, and it is too early to tell: the question is put again, and its time begins
+    /// anew.
+    Undecided {
         /// The session.
         dial: DialId,
         /// Which question this answers.
@@ -324,7 +338,7 @@ pub enum Command {
         /// When an answer is too late; it names the question.
         by: Time,
     },
-    /// Ask the server about the session: [`Event::FoundAlive`] or [`Event::FoundDead`].
+    /// Ask the server about the session: [`Event::FoundAlive`], [`Event::Undecided`] or [`Event::FoundDead`].
     Ask {
         /// The session.
         dial: DialId,
@@ -376,8 +390,8 @@ impl Link {
     /// The name of the question that is open, beside its session: the time by which it must be answered.
     pub const fn question(&self) -> Option<Time> {
         match *self {
-            Suspected { deadline, asked: true, .. } | Probing { deadline, .. } => Some(deadline),
-            Suspected { asked: false, .. } => None,
+            Suspected { deadline, asker: Some(_), .. } | Probing { deadline, .. } => Some(deadline),
+            Suspected { asker: None, .. } => None,
             Idle | Waiting | Held { .. } | Dialing { .. } | Online { .. } => None,
             Leased { .. } | Draining { .. } | Closing { .. } | Closed => None,
         }

@@ -4,8 +4,8 @@ use super::{
     Command::{self, Abort, Ask, Close, Inquire, Look, Probe, Reset, Warn},
     Event::{
         self, Accepted, DialFailed, Dialed, Doubted, Elapsed, Engaged, FoundAlive, FoundDead, Gone, Granted, HeldBack,
-        Lent, Lost, Proved, Questioned, Renewed, Retired, Returned, Spared, Stopped, Unproved, Unwanted, Wanted,
-        Worked,
+        Lent, Lost, Proved, Questioned, Renewed, Reopened, Retired, Returned, Spared, Stopped, Undecided, Unproved,
+        Unwanted, Wanted, Worked,
     },
     Lease,
     Link::{self, Closed, Closing, Dialing, Draining, Held, Idle, Leased, Online, Probing, Suspected, Waiting},
@@ -73,9 +73,11 @@ impl Link {
                 Proved { .. }
                 | Unproved { .. }
                 | Engaged { .. }
-                | Questioned
+                | Questioned { .. }
+                | Reopened
                 | Spared
                 | FoundAlive { .. }
+                | Undecided { .. }
                 | FoundDead { .. },
             )
             | (_, Lost { .. } | Gone { .. } | Elapsed) => None,
@@ -115,8 +117,8 @@ impl Link {
                 _,
                 Accepted { .. } | Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. },
             )
-            | (_, Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } | Questioned | Spared)
-            | (_, FoundAlive { .. } | FoundDead { .. })
+            | (_, Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. })
+            | (_, Questioned { .. } | Reopened | Spared | FoundAlive { .. } | Undecided { .. } | FoundDead { .. })
             | (_, Lost { .. } | Gone { .. } | Elapsed) => None,
         }
     }
@@ -142,7 +144,8 @@ impl Link {
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => None,
             DialFailed { .. } | Worked { .. } | Returned { .. } | Proved { .. } | Unproved { .. } => None,
-            Questioned | Spared | FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Elapsed => None,
+            Questioned { .. } | Reopened | Spared | FoundAlive { .. } | Undecided { .. } | FoundDead { .. } => None,
+            Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
 
@@ -160,8 +163,10 @@ impl Link {
             Worked { lease: id, work, heard_at } if id == lease.id => {
                 self.observed(session, Lease { work, heard_at, ..lease }, policy, now)
             }
-            Questioned => self.questioned(policy, now, dial),
+            Questioned { asker } => self.questioned(asker, policy, now, dial),
+            Reopened => self.reopened(),
             FoundAlive { dial: answered, by } if self.asks(answered, by) => self.cleared(session, lease, now),
+            Undecided { dial: answered, by } if self.asks(answered, by) => self.suspecting(session, lease, policy, now),
             Spared => self.cleared(session, lease, now),
             FoundDead { dial: answered, by } if self.asks(answered, by) => self.closing(policy, now, Abort(dial), dial),
             Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
@@ -172,7 +177,7 @@ impl Link {
             Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
             Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
             Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } => None,
-            FoundAlive { .. } | FoundDead { .. } => None,
+            FoundAlive { .. } | Undecided { .. } | FoundDead { .. } => None,
             Lost { .. } | Gone { .. } | Elapsed => None,
         }
     }
@@ -198,8 +203,9 @@ impl Link {
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
             Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
-            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } | Questioned | Spared => None,
-            FoundAlive { .. } | FoundDead { .. } | Lost { .. } | Gone { .. } | Retired | Elapsed => None,
+            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } => None,
+            Questioned { .. } | Reopened | Spared | FoundAlive { .. } | Undecided { .. } | FoundDead { .. } => None,
+            Lost { .. } | Gone { .. } | Retired | Elapsed => None,
         }
     }
 
@@ -226,9 +232,11 @@ impl Link {
             Proved { .. }
             | Unproved { .. }
             | Engaged { .. }
-            | Questioned
+            | Questioned { .. }
+            | Reopened
             | Spared
             | FoundAlive { .. }
+            | Undecided { .. }
             | FoundDead { .. } => None,
             Lost { .. } | Gone { .. } | Elapsed => None,
         }
@@ -264,8 +272,8 @@ impl Link {
         if !busy || impatient_at(lease, policy) > now {
             return self.rest(Leased { session, lease });
         }
-        let (deadline, again, asked) = match *self {
-            Suspected { deadline, again, asked, .. } => (deadline, again, asked),
+        match *self {
+            Suspected { deadline, again, asker, .. } => self.rest(Suspected { session, lease, deadline, again, asker }),
             Idle
             | Waiting
             | Held { .. }
@@ -275,20 +283,33 @@ impl Link {
             | Draining { .. }
             | Probing { .. }
             | Closing { .. }
-            | Closed => (now + policy.question_deadline, false, false),
-        };
-        self.rest(Suspected { session, lease, deadline, again, asked })
+            | Closed => self.suspecting(session, lease, policy, now),
+        }
+    }
+
+    /// A suspicion begins: the first of two questions is to be put.
+    fn suspecting(&mut self, session: Session, lease: Lease, policy: &Checked, now: Time) -> Option<Command> {
+        let deadline = now + policy.question_deadline;
+        self.rest(Suspected { session, lease, deadline, again: false, asker: None })
     }
 
     /// The question about a suspected session is put. One whose time is over already, because the clock has jumped, has all
     /// of it anew.
-    fn questioned(&mut self, policy: &Checked, now: Time, dial: DialId) -> Option<Command> {
-        let Suspected { asked: asked @ false, deadline: by, .. } = self else { return None };
-        *asked = true;
+    fn questioned(&mut self, place: u16, policy: &Checked, now: Time, dial: DialId) -> Option<Command> {
+        let Suspected { asker: asker @ None, deadline: by, .. } = self else { return None };
+        *asker = Some(place);
         if *by < now {
             *by = now + policy.question_deadline;
         }
         Some(Ask { dial, by: *by })
+    }
+
+    /// The question is open again, and the time for its answer goes on.
+    fn reopened(&mut self) -> Option<Command> {
+        if let Suspected { asker, .. } = self {
+            *asker = None;
+        }
+        None
     }
 
     /// The suspicion is over; the patience begins anew.
@@ -308,7 +329,7 @@ impl Link {
             Suspected { again: true, .. } => self.closing(policy, now, Abort(dial), dial),
             Suspected { again: false, .. } => {
                 let deadline = now + policy.question_deadline;
-                self.rest(Suspected { session, lease, deadline, again: true, asked: false })
+                self.rest(Suspected { session, lease, deadline, again: true, asker: None })
             }
             Leased { .. } if impatient_at(lease, policy) <= now => {
                 self.go(Leased { session, lease: Lease { heard_at: now, ..lease } }, Look(lease.id))

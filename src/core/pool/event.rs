@@ -96,6 +96,15 @@ pub enum Event {
         /// What was wrong.
         fault: Fault,
     },
+    /// A session that is to ask the server about others has not been heard since, for half of its time: others may ask, too.
+    Unheard {
+        /// The link.
+        slot: u16,
+        /// The session.
+        dial: DialId,
+        /// Which question it was to put; see [`link::Command`].
+        by: Time,
+    },
     /// What a borrower's session is doing was observed.
     Worked {
         /// The link.
@@ -110,6 +119,15 @@ pub enum Event {
     },
     /// The server was asked about a session, and nothing shows that it is dead.
     FoundAlive {
+        /// The link.
+        slot: u16,
+        /// The session.
+        dial: DialId,
+        /// Which question this answers; see [`link::Command`].
+        by: Time,
+    },
+    /// The server was asked about a session, and it is too early to tell: the question is put again.
+    Undecided {
         /// The link.
         slot: u16,
         /// The session.

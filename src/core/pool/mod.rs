@@ -41,7 +41,9 @@ pub struct Pool {
     free: Vec<u16>,
     /// Follows from `links` too: counting them anew would make every step as long as the pool is large.
     tally: Tally,
-    /// Sessions about which a question is still to be put; follows from `links`.
+    /// Suspected links; follows from `links`.
+    suspected: u16,
+    /// Those about which a question is still to be put; follows from `links`.
     unasked: u16,
     /// Askers that want a session; follows from `askers`.
     askers_waiting: u8,
@@ -84,6 +86,7 @@ impl Pool {
             waiters: VecDeque::with_capacity(waiters),
             free: Vec::new(),
             tally: Tally::default(),
+            suspected: 0,
             unasked: 0,
             askers_waiting: 0,
             topology: 0,
@@ -136,11 +139,15 @@ impl Pool {
             Event::Unproved { slot, dial, by, fault } => {
                 self.pass(turn_ref, slot, link::Event::Unproved { dial, by }, Some(fault));
             }
+            Event::Unheard { slot, dial, by } => self.unheard(turn_ref, slot, dial, by),
             Event::Worked { slot, lease, work, heard_at } => {
                 self.pass(turn_ref, slot, link::Event::Worked { lease, work, heard_at }, None);
             }
             Event::FoundAlive { slot, dial, by } => {
                 self.pass(turn_ref, slot, link::Event::FoundAlive { dial, by }, None);
+            }
+            Event::Undecided { slot, dial, by } => {
+                self.pass(turn_ref, slot, link::Event::Undecided { dial, by }, None);
             }
             Event::FoundDead { slot, dial, by } => {
                 self.pass(turn_ref, slot, link::Event::FoundDead { dial, by }, Some(Fault::TimedOut));

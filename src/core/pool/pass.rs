@@ -24,6 +24,9 @@ impl Pool {
         if before == after {
             return;
         }
+        if matches!(after, Link::Closing { .. }) {
+            self.reopen(turn, slot);
+        }
         let silence = if event == link::Event::Elapsed { before.silence() } else { None };
         let fault = silence.or(fault).unwrap_or(Fault::Lost);
         if fault == Fault::WrongRole && self.is_demotion(before) {
@@ -66,8 +69,11 @@ impl Pool {
         *count = count.saturating_sub(1);
         let count = self.tally.of(after);
         *count = count.saturating_add(1);
-        let unasked = |link: &Link| u16::from(matches!(link, Link::Suspected { asked: false, .. }));
-        self.unasked = self.unasked.saturating_add(unasked(after)).saturating_sub(unasked(before));
+        let count = |all: u16, is: fn(&Link) -> bool| {
+            all.saturating_add(u16::from(is(after))).saturating_sub(u16::from(is(before)))
+        };
+        self.suspected = count(self.suspected, |link| matches!(link, Link::Suspected { .. }));
+        self.unasked = count(self.unasked, |link| matches!(link, Link::Suspected { asker: None, .. }));
         match (matches!(before, Link::Online { .. }), matches!(after, Link::Online { .. })) {
             (true, false) if self.free.last() == Some(&slot) => {
                 self.free.pop();
@@ -113,8 +119,9 @@ fn is_loss(before: &Link, after: &Link, event: link::Event) -> bool {
         link::Event::Renewed | link::Event::Accepted { .. } | link::Event::Dialed { .. } => false,
         link::Event::DialFailed { .. } | link::Event::Lent { .. } | link::Event::Worked { .. } => false,
         link::Event::Returned { .. } | link::Event::Doubted { .. } | link::Event::Proved { .. } => false,
-        link::Event::Engaged { .. } | link::Event::Questioned | link::Event::Spared => false,
-        link::Event::FoundAlive { .. } | link::Event::Gone { .. } => false,
+        link::Event::Engaged { .. } | link::Event::Questioned { .. } | link::Event::Reopened => false,
+        link::Event::Spared | link::Event::FoundAlive { .. } | link::Event::Undecided { .. } => false,
+        link::Event::Gone { .. } => false,
         link::Event::Retired | link::Event::Stopped { .. } => false,
     };
     ended && before.session().is_some() && matches!(after, Link::Closing { .. })

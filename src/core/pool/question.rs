@@ -5,7 +5,7 @@ use super::{ASKERS, Command, Pool, Turn};
 use crate::core::{
     fault::Fault,
     link::{self, Link},
-    pacer::{self, Phase},
+    pacer::{self, DialId, Phase},
     policy::Checked,
     time::Time,
 };
@@ -25,7 +25,7 @@ impl Pool {
             let asker = if open { self.who_can_ask(turn.now, slot, endpoint) } else { None };
             if let Some(asker) = asker {
                 self.pass(turn, asker, link::Event::Engaged { topology: self.topology }, None);
-                self.pass_to(turn, u16::MAX, |link| is_unasked(link, endpoint), link::Event::Questioned);
+                self.pass_to(turn, u16::MAX, |link| is_unasked(link, endpoint), link::Event::Questioned { asker });
             } else if open && !self.stopping && self.pacer.phase(endpoint) != Phase::Held {
                 self.pass(turn, slot, link::Event::Wanted, None);
                 continue;
@@ -43,6 +43,25 @@ impl Pool {
                 if session.dial.endpoint() == endpoint && session.retire_at > now)
         };
         core::iter::once(asker).chain(self.free.iter().rev().copied()).find(is_ready)
+    }
+
+    /// The link at this place asks the server no more: whoever else can may ask what it was to.
+    pub(super) fn reopen(&mut self, turn: &mut Turn<'_>, place: u16) {
+        if self.suspected > self.unasked {
+            let asked = |link: &Link| matches!(link, Link::Suspected { asker: Some(asker), .. } if *asker == place);
+            self.pass_to(turn, u16::MAX, asked, link::Event::Reopened);
+        }
+    }
+
+    /// A session that asks has not been heard for so long that others may ask as well. One that is there for nothing else is given
+    /// up, for it would be in the way of the next.
+    pub(super) fn unheard(&mut self, turn: &mut Turn<'_>, slot: u16, dial: DialId, by: Time) {
+        let asks = matches!(self.link(slot), Link::Probing { session, deadline, .. } if session.dial == dial && deadline == by);
+        if slot >= ASKERS {
+            self.pass(turn, slot, link::Event::Unproved { dial, by }, Some(Fault::TimedOut));
+        } else if asks {
+            self.reopen(turn, slot);
+        }
     }
 
     /// Starts the dials of askers that the pacer lets start now, and wakes for those that it lets start later. Whether
@@ -105,5 +124,5 @@ impl Pool {
 }
 
 const fn is_unasked(link: &Link, endpoint: u8) -> bool {
-    matches!(link, Link::Suspected { session, asked: false, .. } if session.dial.endpoint() == endpoint)
+    matches!(link, Link::Suspected { session, asker: None, .. } if session.dial.endpoint() == endpoint)
 }
