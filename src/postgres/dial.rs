@@ -91,7 +91,7 @@ async fn meet(
     };
     let history = async {
         let fence = postgres.fence.as_ref()?;
-        Some((fence, fence.ask(client).await?))
+        Some((fence, place.histories.ask(client).await?))
     };
     let both = async { Ok(tokio::join!(identified, history)) };
     let (identity, history) = beside(life, both, &postgres.rules).await?;

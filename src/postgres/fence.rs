@@ -26,26 +26,33 @@ pub(crate) struct History {
 #[derive(Debug, Default)]
 pub(crate) struct Fence {
     latest: Mutex<Option<History>>,
-    /// The server does not know the question, or does not let us ask.
-    mute: AtomicBool,
 }
 
-impl Fence {
+/// An endpoint, as far as it tells its history.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    /// Its server does not know the question, or does not let us ask.
+    is_mute: AtomicBool,
+}
+
+impl Source {
     /// The history of a session's server; `None` for a standby, and where it cannot be known.
     pub(crate) async fn ask(&self, client: &Client) -> Option<History> {
-        if self.mute.load(Ordering::Relaxed) {
+        if self.is_mute.load(Ordering::Relaxed) {
             return None;
         }
         match client.simple_query(QUESTION).await {
             Ok(answer) => answer.iter().find_map(read),
             Err(error) => {
                 let refused = error.code().is_some_and(|code| code.code().starts_with("42"));
-                self.mute.fetch_or(refused, Ordering::Relaxed);
+                self.is_mute.fetch_or(refused, Ordering::Relaxed);
                 None
             }
         }
     }
+}
 
+impl Fence {
     /// Whether the history is newer than all before, so that whoever writes on those has been replaced.
     ///
     /// # Errors
@@ -57,7 +64,7 @@ impl Fence {
                 Fault::WrongRole,
                 format!(
                     "{endpoint} is a primary of timeline {}, and was replaced by one of timeline {}; if that one has \
-                     been given up, call Postgres::unfence",
+                     been given up, call Postgres::unfence, or start this process anew",
                     history.timeline, known.timeline
                 ),
             )),

@@ -33,6 +33,7 @@ mod tls;
 mod traffic;
 mod transaction;
 mod transport;
+mod verdict;
 mod wire;
 mod words;
 
@@ -96,6 +97,7 @@ struct Place {
     path: role::Path,
     preference: role::Preference,
     ways: traffic::Ways,
+    histories: fence::Source,
 }
 
 impl Postgres {
@@ -123,6 +125,7 @@ impl Postgres {
                     path: role::Path::default(),
                     preference: role::Preference::default(),
                     ways: traffic::Ways::default(),
+                    histories: fence::Source::default(),
                 })
                 .collect(),
             names: names::Names::default(),

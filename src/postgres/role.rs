@@ -92,15 +92,14 @@ pub(crate) async fn learn(client: &Client, seen: &Seen, path: &Path) -> Result<(
 /// The role of a session that is at rest; also shows that it answers. One round trip, or two when
 /// its transactions have become read-only.
 pub(crate) async fn verify(postgres: &Postgres, session: &Session) -> Result<Role, Failure> {
+    let place = postgres.place(session.endpoint)?;
     let (role, history) = tokio::join!(role_of(session), async {
-        match &postgres.fence {
-            Some(fence) => Some((fence, fence.ask(&session.client).await?)),
-            None => None,
-        }
+        let fence = postgres.fence.as_ref()?;
+        Some((fence, place.histories.ask(&session.client).await?))
     });
     let role = role.map_err(|error| evidence::failure(&error, Phase::Idle, &postgres.rules))?;
     if let Some((fence, history)) = history
-        && fence.admit(&postgres.place(session.endpoint)?.endpoint.to_string(), history)?
+        && fence.admit(&place.endpoint.to_string(), history)?
     {
         session.observer.demoted();
     }
