@@ -274,5 +274,7 @@ fn a_probe_is_answered_or_falls_due() {
     for event in [unproved, Event::Lost { dial: DIAL }, Event::Unwanted, Event::Retired, stop] {
         assert_eq!(at(DUE, link, event), closed(), "{event:?}");
     }
+    let unheard = at(DUE, link, Event::Unheard { dial: DIAL, by: DUE });
+    assert_eq!(unheard, aborted(), "nobody says goodbye to a peer that is silent");
     assert_eq!(link.silence(), Some(Fault::TimedOut));
 }

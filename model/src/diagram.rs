@@ -165,6 +165,7 @@ fn link_events(link: &Link) -> Vec<(&'static str, On)> {
         ("doubted", On::Doubted { topology: 0 }),
         ("proved", On::Proved { dial, by }),
         ("unproved", On::Unproved { dial, by }),
+        ("unheard", On::Unheard { dial, by }),
         ("found alive", On::FoundAlive { dial, by }),
         ("undecided", On::Undecided { dial, by }),
         ("found dead", On::FoundDead { dial, by }),

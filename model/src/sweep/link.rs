@@ -149,12 +149,13 @@ impl super::Grid for Grid {
     }
 }
 
-/// The five answers to a question with this name.
-fn answers_by(by: Time) -> [Event; 5] {
+/// The five answers, or their absence, to a question with this name.
+fn answers_by(by: Time) -> [Event; 6] {
     let dial = DIAL;
     [
         Event::Proved { dial, by },
         Event::Unproved { dial, by },
+        Event::Unheard { dial, by },
         Event::FoundAlive { dial, by },
         Event::Undecided { dial, by },
         Event::FoundDead { dial, by },
@@ -165,8 +166,8 @@ fn answers_by(by: Time) -> [Event; 5] {
 fn events(times: &[Time]) -> Vec<Event> {
     use Event::{
         Accepted, DialFailed, Dialed, Doubted, Elapsed, Engaged, FoundAlive, FoundDead, Gone, Granted, HeldBack, Lent,
-        Lost, Proved, Questioned, Renewed, Reopened, Retired, Returned, Spared, Stopped, Undecided, Unproved, Unwanted,
-        Wanted, Worked,
+        Lost, Proved, Questioned, Renewed, Reopened, Retired, Returned, Spared, Stopped, Undecided, Unheard, Unproved,
+        Unwanted, Wanted, Worked,
     };
     let (deadline, earlier) = (NOW + Span::from_secs(5), Time::from_millis(1));
     let mut events = vec![Wanted, Unwanted, Renewed, Retired, Elapsed, Questioned { asker: 3 }, Reopened, Spared];
@@ -179,7 +180,7 @@ fn events(times: &[Time]) -> Vec<Event> {
         let retirements = [NOW, deadline, Time::NEVER];
         events.extend(retirements.map(|retire_at| Dialed { dial, stable_at: deadline, retire_at }));
         let by = earlier;
-        events.extend([Proved { dial, by }, Unproved { dial, by }]);
+        events.extend([Proved { dial, by }, Unproved { dial, by }, Unheard { dial, by }]);
         events.extend([FoundAlive { dial, by }, Undecided { dial, by }, FoundDead { dial, by }]);
     }
     for lease in LEASES {

@@ -36,7 +36,9 @@ fn is_foreign(link: Link, event: Event) -> bool {
     match event {
         Event::Accepted { dial } | Event::DialFailed { dial } | Event::Dialed { dial, .. } => other(dial),
         Event::Lost { dial } | Event::Gone { dial } => other(dial),
-        Event::Proved { dial, by } | Event::Unproved { dial, by } => other(dial) || link.question() != Some(by),
+        Event::Proved { dial, by } | Event::Unproved { dial, by } | Event::Unheard { dial, by } => {
+            other(dial) || link.question() != Some(by)
+        }
         Event::FoundAlive { dial, by } | Event::Undecided { dial, by } | Event::FoundDead { dial, by } => {
             other(dial) || link.question() != Some(by)
         }
@@ -226,6 +228,7 @@ fn relabel_event(event: Event) -> Option<Event> {
         Event::Engaged { topology } => Event::Engaged { topology: generation(topology)? },
         Event::Proved { dial, by } => Event::Proved { dial: named(dial), by: late(by)? },
         Event::Unproved { dial, by } => Event::Unproved { dial: named(dial), by: late(by)? },
+        Event::Unheard { dial, by } => Event::Unheard { dial: named(dial), by: late(by)? },
         Event::FoundAlive { dial, by } => Event::FoundAlive { dial: named(dial), by: late(by)? },
         Event::Undecided { dial, by } => Event::Undecided { dial: named(dial), by: late(by)? },
         Event::FoundDead { dial, by } => Event::FoundDead { dial: named(dial), by: late(by)? },

@@ -256,6 +256,13 @@ pub enum Event {
         /// Which question this answers.
         by: Time,
     },
+    /// The session has not been heard since it was asked, and is not worth waiting for.
+    Unheard {
+        /// The session.
+        dial: DialId,
+        /// Which question has not been answered.
+        by: Time,
+    },
     /// Somebody who can ask the server about the session was found.
     Questioned {
         /// The place of that link.

@@ -4,8 +4,8 @@ use super::{
     Command::{self, Abort, Ask, Close, Inquire, Look, Probe, Reset, Warn},
     Event::{
         self, Accepted, DialFailed, Dialed, Doubted, Elapsed, Engaged, FoundAlive, FoundDead, Gone, Granted, HeldBack,
-        Lent, Lost, Proved, Questioned, Renewed, Reopened, Retired, Returned, Spared, Stopped, Undecided, Unproved,
-        Unwanted, Wanted, Worked,
+        Lent, Lost, Proved, Questioned, Renewed, Reopened, Retired, Returned, Spared, Stopped, Undecided, Unheard,
+        Unproved, Unwanted, Wanted, Worked,
     },
     Lease,
     Link::{self, Closed, Closing, Dialing, Draining, Held, Idle, Leased, Online, Probing, Suspected, Waiting},
@@ -72,6 +72,7 @@ impl Link {
                 _,
                 Proved { .. }
                 | Unproved { .. }
+                | Unheard { .. }
                 | Engaged { .. }
                 | Questioned { .. }
                 | Reopened
@@ -117,7 +118,7 @@ impl Link {
                 _,
                 Accepted { .. } | Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. },
             )
-            | (_, Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. })
+            | (_, Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } | Unheard { .. })
             | (_, Questioned { .. } | Reopened | Spared | FoundAlive { .. } | Undecided { .. } | FoundDead { .. })
             | (_, Lost { .. } | Gone { .. } | Elapsed) => None,
         }
@@ -143,7 +144,8 @@ impl Link {
             Elapsed if self.timeout(policy) <= now => self.closing(policy, now, Close(dial), dial),
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } | Dialed { .. } => None,
-            DialFailed { .. } | Worked { .. } | Returned { .. } | Proved { .. } | Unproved { .. } => None,
+            DialFailed { .. } | Worked { .. } | Returned { .. } => None,
+            Proved { .. } | Unproved { .. } | Unheard { .. } => None,
             Questioned { .. } | Reopened | Spared | FoundAlive { .. } | Undecided { .. } | FoundDead { .. } => None,
             Lost { .. } | Gone { .. } | Elapsed => None,
         }
@@ -176,7 +178,7 @@ impl Link {
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
             Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
-            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } => None,
+            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } | Unheard { .. } => None,
             FoundAlive { .. } | Undecided { .. } | FoundDead { .. } => None,
             Lost { .. } | Gone { .. } | Elapsed => None,
         }
@@ -203,7 +205,7 @@ impl Link {
             Dialed { dial: late, .. } if late != dial => Some(Close(late)),
             Wanted | Unwanted | Granted { .. } | HeldBack { .. } | Renewed | Accepted { .. } => None,
             Dialed { .. } | DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } => None,
-            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } => None,
+            Doubted { .. } | Engaged { .. } | Proved { .. } | Unproved { .. } | Unheard { .. } => None,
             Questioned { .. } | Reopened | Spared | FoundAlive { .. } | Undecided { .. } | FoundDead { .. } => None,
             Lost { .. } | Gone { .. } | Retired | Elapsed => None,
         }
@@ -223,6 +225,7 @@ impl Link {
                 self.rest(Online { session: Session { topology, ..session }, since: now, proved: true })
             }
             Unproved { dial: answered, by } if self.asks(answered, by) => self.closing(policy, now, Close(dial), dial),
+            Unheard { dial: answered, by } if self.asks(answered, by) => self.closing(policy, now, Abort(dial), dial),
             Lost { dial: answered } if answered == dial => self.closing(policy, now, Close(dial), dial),
             Unwanted | Retired | Stopped { .. } => self.closing(policy, now, Close(dial), dial),
             Elapsed if self.timeout(policy) <= now => self.closing(policy, now, Abort(dial), dial),
@@ -231,6 +234,7 @@ impl Link {
             DialFailed { .. } | Lent { .. } | Worked { .. } | Returned { .. } | Doubted { .. } => None,
             Proved { .. }
             | Unproved { .. }
+            | Unheard { .. }
             | Engaged { .. }
             | Questioned { .. }
             | Reopened

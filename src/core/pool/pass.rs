@@ -111,7 +111,8 @@ impl Pool {
 fn is_loss(before: &Link, after: &Link, event: link::Event) -> bool {
     let overdue = matches!(before, Link::Suspected { .. } | Link::Probing { .. });
     let ended = match event {
-        link::Event::Lost { .. } | link::Event::FoundDead { .. } | link::Event::Unproved { .. } => true,
+        link::Event::Lost { .. } | link::Event::FoundDead { .. } => true,
+        link::Event::Unproved { .. } | link::Event::Unheard { .. } => true,
         link::Event::Elapsed => overdue,
         link::Event::Wanted | link::Event::Unwanted | link::Event::Granted { .. } | link::Event::HeldBack { .. } => {
             false

@@ -58,7 +58,7 @@ impl Pool {
     pub(super) fn unheard(&mut self, turn: &mut Turn<'_>, slot: u16, dial: DialId, by: Time) {
         let asks = matches!(self.link(slot), Link::Probing { session, deadline, .. } if session.dial == dial && deadline == by);
         if slot >= ASKERS {
-            self.pass(turn, slot, link::Event::Unproved { dial, by }, Some(Fault::TimedOut));
+            self.pass(turn, slot, link::Event::Unheard { dial, by }, Some(Fault::TimedOut));
         } else if asks {
             self.reopen(turn, slot);
         }
