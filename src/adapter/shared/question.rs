@@ -6,7 +6,7 @@ use super::{Core, Shared};
 use crate::{
     DialId, Fault, LeaseId, Time, Work,
     adapter::{Connect, Failure, Found, Kind, Limits, Look, lease::Kept, session},
-    core::pool,
+    core::{link::Link, pool},
 };
 
 /// The session that asks, and those that it asks about.
@@ -77,9 +77,18 @@ impl<C: Connect> Shared<C> {
         let watch =
             self.lock().place(slot).filter(|place| place.dial == Some(dial)).and_then(|place| place.watch.clone());
         let Some(watch) = watch else { return };
-        if self.connect.look(&watch).silence >= half / 2 {
-            self.feed(pool::Event::Unheard { slot, dial, by });
+        if self.connect.look(&watch).silence < half / 2 {
+            return;
         }
+        let now = self.now();
+        let mut core = self.lock();
+        self.step(&mut core, now, pool::Event::Unheard { slot, dial, by });
+        if matches!(core.machine.link(slot), Link::Closing { dial: ended, .. } if ended == dial) {
+            let failure = Failure::new(Fault::TimedOut, "the session was to ask about others and stayed silent");
+            self.blame(&mut core, dial, failure, Kind::Unproved);
+        }
+        self.publish(&mut core);
+        self.unlock(core);
     }
 
     /// The server said what it knows of a session.
