@@ -10,7 +10,7 @@
 )]
 
 use relink::{
-    Backoff, DialId, Fault, Policy, Span, Time,
+    Backoff, DialId, Fault, Policy, Ratio, Span, Time,
     pacer::{Command, Event, Pacer, Phase},
     policy::Checked,
 };
@@ -100,6 +100,8 @@ fn an_outage_is_given_up_also_after_longer_than_the_clamp_of_its_age() {
 
 fn policy(change: impl FnOnce(&mut Policy)) -> Checked {
     let mut policy = Policy::default();
+    // The numbers that these tests reckon with, whatever the defaults are.
+    (policy.jitter_hi, policy.kd) = (Ratio::from_millionths(1_500_000), Ratio::from_millionths(80_000));
     change(&mut policy);
     policy.check().unwrap_or_else(|_| panic!("a policy that may be had"))
 }

@@ -137,7 +137,7 @@ fn a_frame_calls_the_pools_own_generation_the_present_one() {
 
 #[test]
 fn silence_before_the_transport_is_up_is_absence_and_later_it_is_overload() {
-    for (accepted, due, phase) in [(false, 2_000, Phase::Down), (true, 5_000, Phase::Overloaded)] {
+    for (accepted, due, phase) in [(false, 2_250, Phase::Down), (true, 5_000, Phase::Overloaded)] {
         let mut bench = Bench::new(1, |_| {});
         bench.ask(1);
         let (slot, dial) = bench.dialing().remove(0);

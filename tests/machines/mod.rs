@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use relink::{
-    Backoff, DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    Backoff, DialId, Fault, LeaseId, Policy, Ratio, Span, Time, Work,
     link::{Command, Event, Link, Session},
     pacer::{self, Pacer},
     policy::Checked,
@@ -17,6 +17,9 @@ pub(crate) const OTHER_LEASE: LeaseId = LeaseId(8);
 pub(crate) fn policy(change: impl FnOnce(&mut Policy)) -> Checked {
     let mut policy = Policy::default();
     policy.lease_warn = Some(Span::from_secs(10));
+    // The numbers that these tests reckon with, whatever the defaults are.
+    (policy.jitter_hi, policy.kd) = (Ratio::from_millionths(1_500_000), Ratio::from_millionths(80_000));
+    policy.connect_deadline = Span::from_secs(2);
     change(&mut policy);
     policy.check().unwrap_or_else(|_| panic!("a policy that may be had"))
 }

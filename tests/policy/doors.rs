@@ -154,15 +154,15 @@ fn a_value_of_the_wrong_form_is_refused_with_its_line_and_the_default() {
         ),
         (
             "kd = -0.1",
-            "line 1: kd = -0.1: must be a decimal number from 0 to 4294.967295, such as 0.08; write kd = 0.08, the default",
+            "line 1: kd = -0.1: must be a decimal number from 0 to 4294.967295, such as 0.08; write kd = 0.085, the default",
         ),
         (
             "kd = nan",
-            "line 1: kd = nan: must be a decimal number from 0 to 4294.967295, such as 0.08; write kd = 0.08, the default",
+            "line 1: kd = nan: must be a decimal number from 0 to 4294.967295, such as 0.08; write kd = 0.085, the default",
         ),
         (
             "kd = 4295",
-            "line 1: kd = 4295: must be a decimal number from 0 to 4294.967295, such as 0.08; write kd = 0.08, the default",
+            "line 1: kd = 4295: must be a decimal number from 0 to 4294.967295, such as 0.08; write kd = 0.085, the default",
         ),
         (
             "patience = false",

@@ -68,8 +68,8 @@ mod range {
     ranges! {
         w0: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(3_600_001), "\"3600001ms\"")], rule "\"1ms\" to \"1h\"", default "\"500ms\"";
         jitter_lo: ratio("0"), ratio("10"), beyond [(ratio("10.000001"), "10.000001")], rule "0 to 10", default "0.5";
-        jitter_hi: ratio("0"), ratio("10"), beyond [(ratio("10.000001"), "10.000001")], rule "0 to 10", default "1.5";
-        kd: ratio("0"), ratio("1"), beyond [(ratio("1.000001"), "1.000001")], rule "0 to 1", default "0.08";
+        jitter_hi: ratio("0"), ratio("10"), beyond [(ratio("10.000001"), "10.000001")], rule "0 to 10", default "1.4";
+        kd: ratio("0"), ratio("1"), beyond [(ratio("1.000001"), "1.000001")], rule "0 to 1", default "0.085";
         capd: ms(1), ms(DAY), beyond [(ms(0), "\"0\""), (ms(DAY + 1), "\"86400001ms\"")], rule "\"1ms\" to \"24h\"", default "\"30s\"";
         ka: ratio("0"), ratio("1"), beyond [(ratio("1.5"), "1.5")], rule "0 to 1", default "0.15";
         g: ratio("1"), ratio("10"), beyond [(ratio("0.999999"), "0.999999"), (ratio("11"), "11")], rule "1 to 10", default "2";
@@ -82,7 +82,7 @@ mod range {
         hedge_after: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"250ms\"";
         stable_for: ms(1), ms(DAY), beyond [(ms(0), "\"0\""), (ms(2 * DAY), "\"48h\"")], rule "\"1ms\" to \"24h\"", default "\"30s\"";
         dial_deadline: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"5s\"";
-        connect_deadline: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"2s\"";
+        connect_deadline: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"2250ms\"";
         dial_deadline_max: ms(1), ms(3_600_000), beyond [(ms(0), "\"0\""), (ms(7_200_000), "\"2h\"")], rule "\"1ms\" to \"1h\"", default "\"60s\"";
         refusals_max: 1, 255, beyond [(0, "0")], rule "1 to 255", default "3";
         give_up_dials: Some(1), None, beyond [(Some(0), "0")], rule "1 to 4294967295", default "\"never\"";
@@ -309,7 +309,7 @@ fn what_is_allowed_but_dangerous_is_said_aloud() {
             "kcap = 0.333333: a ceiling that never grows",
         ),
         Case(|p| p.backoff = Backoff::Grpc, "backoff = \"grpc\": a ceiling that never grows"),
-        Case(|p| p.jitter_lo = p.jitter_hi, "jitter_hi = 1.5: without jitter"),
+        Case(|p| p.jitter_lo = p.jitter_hi, "jitter_hi = 1.4: without jitter"),
         Case(|p| p.max_size = 64, "max_idle = 16: of up to 64 sessions"),
         Case(|p| p.patience = None, "patience = \"never\": a peer whose kernel answers"),
         Case(|p| p.grace = ms(99), "grace = \"99ms\": below 100ms"),

@@ -135,7 +135,7 @@ fn the_default_windows_are_those_that_were_simulated() {
     assert_eq!(p.cap(Span::ZERO), ms(5_000));
     assert_eq!(p.cap(Span::FOREVER), ms(300_003));
     assert_eq!(p.down_window(Span::from_secs(1)), ms(500));
-    assert_eq!(p.down_window(Span::from_secs(30)), ms(2_400));
+    assert_eq!(p.down_window(Span::from_secs(30)), ms(2_550));
     assert_eq!(p.down_window(Span::FOREVER), ms(30_000));
     assert_eq!(p.ambiguous_window(Span::from_secs(30)), ms(4_500));
     assert_eq!([0, 1, 3, 4, 255].map(|n| p.dial_deadline_at(n).as_millis()), [5_000, 10_000, 40_000, 60_000, 60_000]);

@@ -156,7 +156,7 @@ impl Checked {
             warnings.push(Warning::new(
                 ("jitter_hi", &self.jitter_hi),
                 "without jitter processes that failed together dial together for ever".into(),
-                "write jitter_lo = 0.5 and jitter_hi = 1.5".into(),
+                "write jitter_lo = 0.5 and jitter_hi = 1.4".into(),
             ));
         }
     }
