@@ -107,13 +107,12 @@ impl Pool {
     }
 }
 
-/// Whether a session was lost, rather than closed on purpose.
-fn is_loss(before: &Link, after: &Link, event: link::Event) -> bool {
-    let overdue = matches!(before, Link::Suspected { .. } | Link::Probing { .. });
-    let ended = match event {
+/// Whether a session that is closed was lost, rather than closed on purpose.
+fn is_loss(before: &Link, event: link::Event) -> bool {
+    match event {
         link::Event::Lost { .. } | link::Event::FoundDead { .. } => true,
         link::Event::Unproved { .. } | link::Event::Unheard { .. } => true,
-        link::Event::Elapsed => overdue,
+        link::Event::Elapsed => matches!(before, Link::Suspected { .. } | Link::Probing { .. }),
         link::Event::Wanted | link::Event::Unwanted | link::Event::Granted { .. } | link::Event::HeldBack { .. } => {
             false
         }
@@ -124,27 +123,33 @@ fn is_loss(before: &Link, after: &Link, event: link::Event) -> bool {
         link::Event::Spared | link::Event::FoundAlive { .. } | link::Event::Undecided { .. } => false,
         link::Event::Gone { .. } => false,
         link::Event::Retired | link::Event::Stopped { .. } => false,
-    };
-    ended && before.session().is_some() && matches!(after, Link::Closing { .. })
+    }
 }
 
 /// What a link's step means for the pacing of its endpoint.
 fn meaning(before: &Link, after: &Link, event: link::Event, fault: Fault, now: Time) -> Option<pacer::Event> {
-    match (before, after) {
-        (&Link::Dialing { dial, .. }, Link::Online { .. }) => Some(pacer::Event::Dialed { dial }),
-        (&Link::Dialing { dial, .. }, Link::Waiting) => Some(pacer::Event::Failed { dial, fault }),
-        (&Link::Dialing { dial, .. }, Link::Closing { .. }) if event == link::Event::Elapsed => {
-            Some(pacer::Event::Failed { dial, fault })
-        }
-        (&Link::Dialing { dial, .. }, Link::Closing { .. }) => Some(pacer::Event::Abandoned { dial }),
-        (_, Link::Closing { .. }) => before.session().map(|session| {
-            let endpoint = session.dial.endpoint();
-            if is_loss(before, after, event) {
-                pacer::Event::Lost { endpoint, unstable: now < session.stable_at }
-            } else {
-                pacer::Event::Retired { endpoint }
+    match *before {
+        Link::Idle | Link::Waiting | Link::Held { .. } | Link::Closing { .. } | Link::Closed => None,
+        Link::Dialing { dial, .. } => match after {
+            Link::Online { .. } => Some(pacer::Event::Dialed { dial }),
+            Link::Waiting => Some(pacer::Event::Failed { dial, fault }),
+            Link::Closing { .. } if event == link::Event::Elapsed => Some(pacer::Event::Failed { dial, fault }),
+            Link::Closing { .. } => Some(pacer::Event::Abandoned { dial }),
+            Link::Idle | Link::Dialing { .. } | Link::Held { .. } | Link::Closed => None,
+            Link::Leased { .. } | Link::Suspected { .. } | Link::Draining { .. } | Link::Probing { .. } => None,
+        },
+        Link::Online { session, .. }
+        | Link::Leased { session, .. }
+        | Link::Suspected { session, .. }
+        | Link::Draining { session, .. }
+        | Link::Probing { session, .. } => match after {
+            Link::Closing { .. } if is_loss(before, event) => {
+                Some(pacer::Event::Lost { endpoint: session.dial.endpoint(), unstable: now < session.stable_at })
             }
-        }),
-        _ => None,
+            Link::Closing { .. } => Some(pacer::Event::Retired { endpoint: session.dial.endpoint() }),
+            Link::Idle | Link::Waiting | Link::Dialing { .. } | Link::Held { .. } | Link::Closed => None,
+            Link::Online { .. } | Link::Leased { .. } | Link::Suspected { .. } => None,
+            Link::Draining { .. } | Link::Probing { .. } => None,
+        },
     }
 }
