@@ -120,49 +120,48 @@ impl Pool {
     /// timer is set for [`Pool::timeout`] need only set it anew when this is earlier.
     pub fn step(&mut self, policy: &Checked, now: Time, event: Event, chance: u64, out: &mut Vec<Command>) -> Time {
         let now = self.pacer.advance(now);
-        let mut turn = Turn { policy, now, chance, out, wake: Time::NEVER };
-        let turn_ref = &mut turn;
+        let turn = &mut Turn { policy, now, chance, out, wake: Time::NEVER };
         match event {
-            Event::Asked { lease, deadline } => self.asked(turn_ref, lease, deadline),
+            Event::Asked { lease, deadline } => self.asked(turn, lease, deadline),
             Event::GaveUp { lease } => self.waiters.retain(|waiter| waiter.lease != lease),
             Event::Returned { slot, lease, work } => {
-                self.pass(turn_ref, slot, link::Event::Returned { lease, work }, None);
+                self.pass(turn, slot, link::Event::Returned { lease, work }, None);
             }
-            Event::Discarded { slot, lease } => self.discarded(turn_ref, slot, lease),
-            Event::Ended { slot, lease, work } => self.ended(turn_ref, slot, lease, work),
-            Event::Accepted { slot, dial } => self.pass(turn_ref, slot, link::Event::Accepted { dial }, None),
-            Event::Dialed { slot, dial } => self.dialed(turn_ref, slot, dial),
+            Event::Discarded { slot, lease } => self.discarded(turn, slot, lease),
+            Event::Ended { slot, lease, work } => self.ended(turn, slot, lease, work),
+            Event::Accepted { slot, dial } => self.pass(turn, slot, link::Event::Accepted { dial }, None),
+            Event::Dialed { slot, dial } => self.dialed(turn, slot, dial),
             Event::DialFailed { slot, dial, fault } => {
-                self.pass(turn_ref, slot, link::Event::DialFailed { dial }, Some(fault));
+                self.pass(turn, slot, link::Event::DialFailed { dial }, Some(fault));
             }
-            Event::Proved { slot, dial, by } => self.pass(turn_ref, slot, link::Event::Proved { dial, by }, None),
+            Event::Proved { slot, dial, by } => self.pass(turn, slot, link::Event::Proved { dial, by }, None),
             Event::Unproved { slot, dial, by, fault } => {
-                self.pass(turn_ref, slot, link::Event::Unproved { dial, by }, Some(fault));
+                self.pass(turn, slot, link::Event::Unproved { dial, by }, Some(fault));
             }
             Event::Unheard { slot, dial, by } => self.unheard(turn_ref, slot, dial, by),
             Event::Worked { slot, lease, work, heard_at } => {
-                self.pass(turn_ref, slot, link::Event::Worked { lease, work, heard_at }, None);
+                self.pass(turn, slot, link::Event::Worked { lease, work, heard_at }, None);
             }
             Event::FoundAlive { slot, dial, by } => {
-                self.pass(turn_ref, slot, link::Event::FoundAlive { dial, by }, None);
+                self.pass(turn, slot, link::Event::FoundAlive { dial, by }, None);
             }
             Event::Undecided { slot, dial, by } => {
                 self.pass(turn_ref, slot, link::Event::Undecided { dial, by }, None);
             }
             Event::FoundDead { slot, dial, by } => {
-                self.pass(turn_ref, slot, link::Event::FoundDead { dial, by }, Some(Fault::TimedOut));
+                self.pass(turn, slot, link::Event::FoundDead { dial, by }, Some(Fault::TimedOut));
             }
-            Event::Lost { slot, dial, fault } => self.pass(turn_ref, slot, link::Event::Lost { dial }, Some(fault)),
-            Event::Gone { slot, dial } => self.pass(turn_ref, slot, link::Event::Gone { dial }, None),
+            Event::Lost { slot, dial, fault } => self.pass(turn, slot, link::Event::Lost { dial }, Some(fault)),
+            Event::Gone { slot, dial } => self.pass(turn, slot, link::Event::Gone { dial }, None),
             Event::Demoted => self.topology = self.topology.saturating_add(1),
-            Event::Renewed => self.renewed(turn_ref),
+            Event::Renewed => self.renewed(turn),
             Event::Resized { max_size } => self.resized(max_size),
             Event::Paused => self.paused = true,
             Event::Resumed => self.paused = false,
-            Event::Stopped { deadline } => self.stopped(turn_ref, deadline),
-            Event::Elapsed => self.elapsed(turn_ref),
+            Event::Stopped { deadline } => self.stopped(turn, deadline),
+            Event::Elapsed => self.elapsed(turn),
         }
-        self.settle(&mut turn);
+        self.settle(turn);
         // Only when what was due has been done is it known what is due next.
         if event == Event::Elapsed { self.timeout(policy) } else { turn.wake }
     }
