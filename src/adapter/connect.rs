@@ -15,7 +15,7 @@ pub trait Connect: Send + Sync + 'static {
     /// What can be seen of a session while a borrower has it; `()` for a driver that shows nothing.
     type Watch: Send + Sync + 'static;
 
-    /// How many endpoints the set has, 1 ..= 8, in order of preference.
+    /// How many endpoints the set has, from 1 to [`ENDPOINTS_MAX`](crate::pacer::ENDPOINTS_MAX), in order of preference.
     fn endpoints(&self) -> usize;
 
     /// `host:port` or the path of a socket, for messages. Never a secret.

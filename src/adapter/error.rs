@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::Cause;
-use crate::{Fault, Refusal};
+use crate::{Fault, Refusal, pacer::ENDPOINTS_MAX};
 
 /// Why a wait for a session ended without one.
 ///
@@ -94,6 +94,6 @@ pub enum BuildError {
     #[error("a pool must be built inside a tokio runtime: call it from an async fn, or enter a runtime first")]
     NoRuntime,
     /// The connector names no endpoint, or too many.
-    #[error("{0} endpoints: an endpoint set has 1 to 8")]
+    #[error("{0} endpoints: an endpoint set has 1 to {ENDPOINTS_MAX}")]
     Endpoints(usize),
 }

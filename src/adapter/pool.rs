@@ -14,7 +14,7 @@ use super::{
     session,
     shared::{Asked, Shared},
 };
-use crate::{Checked, LeaseId, Refusal, Span, core::pool};
+use crate::{Checked, LeaseId, Refusal, Span, core::pool, pacer::ENDPOINTS_MAX};
 
 /// Builds a [`Pool`].
 pub struct Builder<C: Connect> {
@@ -42,11 +42,11 @@ impl<C: Connect> Builder<C> {
     /// Starts the pool on the current tokio runtime. It dials by itself as far as `min_idle` says.
     ///
     /// # Errors
-    /// Outside of a runtime, and for an endpoint set that is empty or has more than eight endpoints.
+    /// Outside of a runtime, and for an endpoint set that is empty or larger than [`ENDPOINTS_MAX`].
     pub fn build(self) -> Result<Pool<C>, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let endpoints = self.connect.endpoints();
-        let Some(count) = u8::try_from(endpoints).ok().filter(|count| (1..=8).contains(count)) else {
+        let Some(count) = u8::try_from(endpoints).ok().filter(|_| (1..=ENDPOINTS_MAX).contains(&endpoints)) else {
             return Err(BuildError::Endpoints(endpoints));
         };
         if let Some(trace) = &self.trace {
@@ -150,9 +150,10 @@ impl<C: Connect> Pool<C> {
         self.shared.feed(pool::Event::Demoted);
     }
 
-    /// Changes the most sessions that the pool may have, 1 ..= 10 000. Leases are not cut.
+    /// Changes the most sessions that the pool may have, from 1 to
+    /// [`SESSIONS_MAX`](crate::policy::SESSIONS_MAX), below and above which it is these. Leases are not cut.
     pub fn resize(&self, max_size: u16) {
-        self.shared.feed(pool::Event::Resized { max_size: max_size.clamp(1, 10_000) });
+        self.shared.feed(pool::Event::Resized { max_size });
     }
 
     /// Serves and dials nobody until [`Pool::resume`]. Leases go on.

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     Checked, Policy, Time,
     core::pool::{Command, Event, Pool},
+    pacer::ENDPOINTS_MAX,
     policy::PolicyError,
 };
 
@@ -46,8 +47,8 @@ pub enum Diverged {
     /// The recorded policy breaks a rule.
     #[error("the recorded policy cannot be used: {0}")]
     Policy(#[from] PolicyError),
-    /// A set has one to eight endpoints.
-    #[error("the record names {0} endpoints, and a set has 1 to 8")]
+    /// A set has from 1 to [`ENDPOINTS_MAX`] endpoints.
+    #[error("the record names {0} endpoints, and a set has 1 to {ENDPOINTS_MAX}")]
     Endpoints(u8),
     /// The machine commands something else than what was recorded.
     #[error(
@@ -86,7 +87,7 @@ impl Record {
     /// At the first step that is not the machine's.
     pub fn replay(&self, mut look: impl FnMut(&Step, &Pool)) -> Result<Pool, Diverged> {
         let policy = self.policy.clone().check()?;
-        if !(1..=8).contains(&self.endpoints) {
+        if !(1..=ENDPOINTS_MAX).contains(&usize::from(self.endpoints)) {
             return Err(Diverged::Endpoints(self.endpoints));
         }
         let mut machine = Pool::new(&policy, self.endpoints);

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use relink::{Ratio, Span, UnknownWord, pacer::ENDPOINTS_MAX};
+use relink::{Ratio, Span, UnknownWord, pacer::ENDPOINTS_MAX, policy::SESSIONS_MAX};
 
 /// Defines an enum of the words that a user may write for it.
 macro_rules! words {
@@ -181,7 +181,7 @@ impl World {
     pub fn check(&self) -> Result<(), Unfit> {
         const { assert!(ENDPOINTS_MAX >= 3) };
         within("--clients", self.clients, 1, CLIENTS_MAX)?;
-        within("--slots", self.slots, 1, 10_000)?;
+        within("--slots", self.slots, 1, SESSIONS_MAX)?;
         within("--capacity", self.capacity_per_s, 1, 1_000_000)?;
         within("--queue", self.queue, 1, 10_000_000)?;
         within("--reject-cost", self.reject_cost, Ratio::from_millionths(0), Ratio::from_millionths(10_000_000))?;

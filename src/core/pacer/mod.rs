@@ -21,8 +21,14 @@ use super::{
     time::{Span, Time},
 };
 
-/// The most endpoints that one set may have.
+/// The most endpoints that one set may have: a power of two, so that a dial's name has whole bits for its endpoint.
 pub const ENDPOINTS_MAX: usize = 8;
+
+/// So many bits of a dial's name are its endpoint.
+const ENDPOINT_BITS: u32 = ENDPOINTS_MAX.ilog2();
+/// Those bits.
+const ENDPOINT: u64 = ENDPOINTS_MAX as u64 - 1;
+const _: () = assert!(ENDPOINTS_MAX.is_power_of_two());
 
 /// The name of one dial, and later of the session that it opened. Issued by the pacer, never used again.
 ///
@@ -36,19 +42,19 @@ pub const ENDPOINTS_MAX: usize = 8;
 pub struct DialId(u64);
 
 impl DialId {
-    /// The dial with this serial number (below 2⁶¹) at this endpoint (below 8).
+    /// The dial with this serial number (below 2⁶¹) at this endpoint (below [`ENDPOINTS_MAX`]).
     pub const fn new(serial: u64, endpoint: u8) -> Self {
-        Self(serial << 3 | (endpoint & 7) as u64)
+        Self(serial << ENDPOINT_BITS | endpoint as u64 & ENDPOINT)
     }
 
     /// Its place in the order of all dials of one set: at 1000 dials/s, 2⁶¹ last 73 million years.
     pub const fn serial(self) -> u64 {
-        self.0 >> 3
+        self.0 >> ENDPOINT_BITS
     }
 
     /// Which endpoint of the set it went to.
     pub const fn endpoint(self) -> u8 {
-        (self.0 & 7) as u8
+        (self.0 & ENDPOINT) as u8
     }
 }
 

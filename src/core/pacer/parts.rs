@@ -23,7 +23,7 @@ pub struct Parts {
     pub credentials: u32,
     /// Dials of this outage, as far as they are counted.
     pub dials: u32,
-    /// How many endpoints the set has, from 1 to 8.
+    /// How many endpoints the set has, from 1 to [`ENDPOINTS_MAX`].
     pub endpoints: u8,
     /// The endpoint that is tried first.
     pub favourite: u8,

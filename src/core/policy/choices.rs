@@ -81,7 +81,7 @@ pub struct Assume {
     /// Connections of all processes together, from 1 to 1 000 000 000.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub clients: Option<u32>,
-    /// Connections of one process, from 1 to 10 000; without it, `max_size`.
+    /// Connections of one process, from 1 to [`SESSIONS_MAX`](super::SESSIONS_MAX); without it, `max_size`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub slots: Option<u16>,
     /// Sessions that the server can set up in a second, from 1 to 1 000 000 000.

@@ -39,6 +39,6 @@ pub use error::{Broken, PolicyError};
 #[cfg(feature = "serde")]
 pub use load::LoadError;
 pub use ratio::{Ratio, RatioError};
-pub use table::{Builder, Policy};
+pub use table::{Builder, Policy, SESSIONS_MAX};
 
 pub use super::rule::Rule;

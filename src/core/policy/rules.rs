@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::value::{Ranged, Value};
-use super::{Backoff, Broken, Checked, Policy, PolicyError, Ratio};
+use super::{Backoff, Broken, Checked, Policy, PolicyError, Ratio, SESSIONS_MAX};
 use crate::core::time::Span;
 
 impl Policy {
@@ -106,7 +106,7 @@ impl Policy {
         const TEN: Ratio = Ratio::from_millionths(10_000_000);
         let assume = &self.assume;
         rules.given("assume.clients", assume.clients, 1, 1_000_000_000);
-        rules.given("assume.slots", assume.slots, 1, 10_000);
+        rules.given("assume.slots", assume.slots, 1, SESSIONS_MAX);
         rules.given("assume.capacity_per_s", assume.capacity_per_s, 1, 1_000_000_000);
         rules.given("assume.reject_cost", assume.reject_cost, ZERO, TEN);
         if let (Some(clients), Some(slots)) = (assume.clients, assume.slots) {

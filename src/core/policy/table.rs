@@ -6,6 +6,9 @@ use super::rules::Rules;
 use super::{Assume, Backoff, Checked, OnDown, PolicyError, Ratio, Rule, Validate};
 use crate::core::time::Span;
 
+/// The most sessions that one process may have in a pool. A sanity limit: the machines count up to 65 535.
+pub const SESSIONS_MAX: u16 = 10_000;
+
 /// From the rows of the table: the struct, its defaults, the builder, the keys, the ranges, and the
 /// reading of one key.
 macro_rules! settings {
@@ -151,12 +154,12 @@ settings! {
 
     // The pool.
 
-    /// Sessions of one process, those dialing and closing included.
-    max_size: u16 = 16, in 1 => 10_000;
+    /// Sessions of one process, those dialing and closing included; at most [`SESSIONS_MAX`].
+    max_size: u16 = 16, in 1 => SESSIONS_MAX;
     /// Idle sessions that are kept ready; at most `max_idle` and `max_size`.
-    min_idle: u16 = 1, in 0 => 10_000;
+    min_idle: u16 = 1, in 0 => SESSIONS_MAX;
     /// Idle sessions that are kept at most; a session returned beyond it is closed. Above `max_size` it is `max_size`.
-    max_idle: u16 = 16, in 0 => 10_000;
+    max_idle: u16 = 16, in 0 => SESSIONS_MAX;
     /// Callers that may wait for a session; one more is told at once that the pool is full.
     waiters_max: u32 = 1024, in 0 => 1_000_000;
     /// How long a caller waits for a session at most. HikariCP's `connectionTimeout` is 30 s.

@@ -3,13 +3,17 @@
 use crate::core::{
     fault::Fault,
     link::{self, LeaseId, Link, Work},
-    pacer::DialId,
+    pacer::{DialId, ENDPOINTS_MAX},
+    policy::SESSIONS_MAX,
     time::Time,
 };
 
 /// The place of the first endpoint's asker, a session that only asks the server about others; those of the other endpoints
-/// follow. Every other place is below 10 007.
-pub const ASKERS: u16 = u16::MAX - 7;
+/// follow. Every other place is below.
+#[expect(clippy::cast_possible_truncation, reason = "a set is small: see below")]
+pub const ASKERS: u16 = u16::MAX - (ENDPOINTS_MAX as u16 - 1);
+// Each session has a place, and so has each hedged dial, one for each endpoint after the first.
+const _: () = assert!(SESSIONS_MAX as usize + ENDPOINTS_MAX - 1 <= ASKERS as usize);
 
 /// What has happened to a pool. `slot` is the place of a link; names decide what is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,7 +168,7 @@ pub enum Event {
     Demoted,
     /// Credentials or configuration were renewed: the credential generation rises.
     Renewed,
-    /// The pool shall have another size, 1 ..= 10 000.
+    /// The pool shall have another size, from 1 to [`SESSIONS_MAX`], below and above which it is these.
     Resized {
         /// The new `max_size`.
         max_size: u16,

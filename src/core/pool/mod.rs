@@ -14,7 +14,7 @@ use super::{
     frame::Frame,
     link::{self, LeaseId, Link, Work},
     pacer::{self, DialId, Pacer},
-    policy::Checked,
+    policy::{Checked, SESSIONS_MAX},
     time::Time,
 };
 
@@ -69,7 +69,7 @@ impl Turn<'_> {
 }
 
 impl Pool {
-    /// A pool that has dialed nothing yet. `endpoints` is 1 ..= 8.
+    /// A pool that has dialed nothing yet. `endpoints` is from 1 to [`ENDPOINTS_MAX`](pacer::ENDPOINTS_MAX).
     ///
     /// It has no timer armed and wants nothing: what the policy wants, `min_idle`, follows from the first
     /// step. So a driver feeds one event at once, such as [`Event::Resumed`], which means nothing else.
@@ -227,7 +227,7 @@ impl Pool {
         if self.stopping {
             return;
         }
-        self.max_size = max_size.clamp(1, 10_000);
+        self.max_size = max_size.clamp(1, SESSIONS_MAX);
         self.make_room(usize::from(self.max_size) + usize::from(self.pacer.endpoints()) - 1);
     }
 
