@@ -44,12 +44,9 @@ impl fmt::Display for Error {
         let waited = self.waited.as_secs_f64();
         match self.refusal {
             Refusal::Deadline => write!(f, "no session within {waited:.3} s")?,
-            Refusal::Down => write!(f, "no session: the database is down and `on_down` is fail_fast")?,
-            Refusal::Held(_) => {
-                write!(f, "no session: dialing is stopped until the cause is mended and `renew` is called")?;
-            }
-            Refusal::Full => write!(f, "no session: {} others wait already (`waiters_max`)", self.waiters)?,
-            Refusal::Stopped => return write!(f, "no session: the pool is closed"),
+            refusal @ (Refusal::Down | Refusal::Held(_)) => write!(f, "no session: {refusal}")?,
+            refusal @ Refusal::Full => write!(f, "no session: {refusal} ({})", self.waiters)?,
+            refusal @ Refusal::Stopped => return write!(f, "no session: {refusal}"),
         }
         match &self.cause {
             Some(cause) => {
@@ -73,18 +70,17 @@ impl fmt::Display for Refusal {
         match self {
             Self::Deadline => f.write_str("its deadline passed"),
             Self::Down => f.write_str("the database is down and `on_down` is fail_fast"),
-            Self::Held(fault) => write!(f, "dialing is stopped ({fault}) until `renew` is called"),
+            Self::Held(fault) => {
+                write!(f, "dialing is stopped ({fault}) until the cause is mended and `renew` is called")
+            }
             Self::Full => f.write_str("`waiters_max` others wait already"),
             Self::Stopped => f.write_str("the pool is closed"),
         }
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        None
-    }
-}
+// The cause is in the text, so there is no source to show it once more.
+impl std::error::Error for Error {}
 
 /// Why a pool cannot be built.
 #[derive(Clone, Debug, thiserror::Error)]

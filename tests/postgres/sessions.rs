@@ -69,7 +69,7 @@ async fn a_wait_on_an_exhausted_pool_says_how_many_are_lent_and_waiting() {
     comes("two waiters", async || (run.tally().1 == 2).then_some(())).await;
     let full = run.get().await.expect_err("two wait already");
     assert_eq!((full.refusal, full.fault(), full.leased, full.waiters), (Refusal::Full, Fault::Overloaded, (2, 2), 2));
-    assert!(full.to_string().contains("2 others wait already (`waiters_max`)"), "{full}");
+    assert!(full.to_string().contains("`waiters_max` others wait already (2)"), "{full}");
     assert!(full.to_string().contains("2 of 2 sessions are lent"), "{full}");
     drop(lent);
     for waiter in waiters {
