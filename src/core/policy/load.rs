@@ -58,7 +58,7 @@ impl Policy {
     /// When it cannot be read, and as [`Policy::from_toml`]; the error names the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.into(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|error| LoadError::Read { path: path.into(), error })?;
         file::read(&text, &path.display().to_string())
     }
 
@@ -164,12 +164,12 @@ impl Assume {
 #[non_exhaustive]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("{}: cannot be read as a policy", path.display())]
+    #[error("{}: cannot be read as a policy: {error}; name a text file in TOML that this process may read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The text is not TOML.
     #[error("{origin}: line {line}: not TOML: {message}")]
