@@ -60,7 +60,6 @@ pub trait Connect: Send + Sync + 'static {
     /// Asks the server, through the idle session `asker`, about others of its endpoint whose callers have waited for
     /// long; `found` is told of each by its place in `about`, as soon as it is decided. Whatever is not told of was not
     /// answered. Also learns the asker's own role.
-    ///
     fn ask(
         &self,
         asker: &mut Self::Client,
@@ -188,11 +187,9 @@ impl std::error::Error for Failure {}
 
 /// A session whose server has another role than the wanted one is not proved.
 pub(super) fn required<C: Connect>(connect: &C, role: Role) -> Result<(), Failure> {
-    if connect.target().accepts(role) {
+    let target = connect.target();
+    if target.accepts(role) {
         return Ok(());
     }
-    Err(Failure::new(
-        Fault::WrongRole,
-        format!("the server has become {role:?}, which {:?} does not accept", connect.target()),
-    ))
+    Err(Failure::new(Fault::WrongRole, format!("the server has become {role}; wanted is {target}")))
 }

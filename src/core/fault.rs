@@ -197,7 +197,22 @@ impl Phase {
     /// Every phase, in order.
     pub const ALL: [Self; 4] = [Self::Connect, Self::Idle, Self::Query, Self::Commit];
 
-    const NAMES: [&'static str; 4] = ["connect", "idle", "query", "commit"];
+    const NAMES: [&'static str; 4] = [Self::Connect.name(), Self::Idle.name(), Self::Query.name(), Self::Commit.name()];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Idle => "idle",
+            Self::Query => "query",
+            Self::Commit => "commit",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl FromStr for Phase {

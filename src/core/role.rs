@@ -1,5 +1,7 @@
 //! What a server may be: two facts, and the predicates on them that an application may ask for.
 
+use core::fmt;
+
 /// The role of a server, as two facts that it reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Role {
@@ -7,6 +9,13 @@ pub struct Role {
     pub in_recovery: bool,
     /// New transactions are read-only unless they say otherwise (`default_transaction_read_only`).
     pub default_read_only: bool,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.in_recovery { "a standby" } else { "a primary" })?;
+        if self.default_read_only { f.write_str(", its transactions read-only by default") } else { Ok(()) }
+    }
 }
 
 /// Which role an application asks for; the same words and meanings as libpq's `target_session_attrs`.
@@ -42,5 +51,19 @@ impl Target {
             Self::Primary => !role.in_recovery,
             Self::Standby => role.in_recovery,
         }
+    }
+}
+
+impl fmt::Display for Target {
+    /// In libpq's words, such as `read-write`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::ReadWrite => "read-write",
+            Self::ReadOnly => "read-only",
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::PreferStandby => "prefer-standby",
+        })
     }
 }

@@ -165,7 +165,7 @@ impl fmt::Display for BadRule {
             }
             Self::MatchesEverything { phase: Some(phase), fault } => write!(
                 f,
-                "the rule with fault {fault:?} matches everything in phase {phase:?}: name at least one of {MATCHERS}"
+                "the rule with fault {fault:?} matches everything in phase {phase}: name at least one of {MATCHERS}"
             ),
             Self::EmptyMessage => {
                 f.write_str("message \"\" is part of every message: give a text that only this error has")

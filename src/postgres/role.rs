@@ -67,10 +67,7 @@ pub(crate) fn objection(postgres: &Postgres, place: &Place, role: Role) -> Optio
     if target.accepts(role) && !(rather && place.preference.passes_over(Instant::now())) {
         return None;
     }
-    let what = if role.in_recovery { "a standby" } else { "a primary" };
-    let writes = if role.default_read_only { ", its transactions read-only by default" } else { "" };
-    let endpoint = &place.endpoint;
-    Some(Failure::new(Fault::WrongRole, format!("{endpoint} is {what}{writes}; wanted is {target:?}")))
+    Some(Failure::new(Fault::WrongRole, format!("{} is {role}; wanted is {target}", place.endpoint)))
 }
 
 /// The role of a fresh session, and whether its path is direct. Costs a round trip when the path is

@@ -115,7 +115,7 @@ fn a_misspelt_word_is_refused_with_the_nearest_known_one() {
 #[test]
 fn a_row_that_matches_everything_or_nothing_is_refused() {
     assert!(refusal("fault = \"Lost\"").contains("fault Lost matches everything: name at least one of sqlstate"));
-    assert!(refusal("phase = \"query\"\nfault = \"Lost\"").contains("matches everything in phase Query"));
+    assert!(refusal("phase = \"query\"\nfault = \"Lost\"").contains("matches everything in phase query"));
     assert!(refusal("message = \"\"\nfault = \"Lost\"").contains("part of every message"));
     assert!(refusal("sqlstate = \"57P01\"\nerrno = 104\nfault = \"Lost\"").contains("matches nothing"));
     assert!(refusal("sqlstate = \"none\"\nseverity = \"FATAL\"\nfault = \"Lost\"").contains("matches nothing"));
