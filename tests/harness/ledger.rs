@@ -1,7 +1,13 @@
 //! What must hold after each step, named by the property that it belongs to.
 
-use super::{Borrowed, Bytes, Command, DialId, Event, Harness, LeaseId, Link, LinkCommand, Owed, Span, Time, Work};
-use relink::{Backoff, Fault, Refusal, pacer::Phase, pool::ASKERS};
+use relink::{
+    Backoff, DialId, Fault, LeaseId, Refusal, Span, Time, Work,
+    link::{Command as LinkCommand, Link},
+    pacer::Phase,
+    pool::{ASKERS, Command, Event},
+};
+
+use super::{Borrowed, Bytes, Harness, Owed};
 
 impl Harness {
     /// Delivers an event at `self.now`, carries out the commands on the ledger, and checks. `effective`
