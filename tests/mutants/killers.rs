@@ -2,6 +2,8 @@
 
 #[path = "../frame_laws.rs"]
 mod frame_laws;
+#[path = "../late_answers.rs"]
+mod late_answers;
 #[path = "../laws.rs"]
 mod laws;
 #[path = "../link_rules.rs"]
