@@ -5,9 +5,9 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use relink::{
-    DialId, Fault, LeaseId, Policy, Time, Work,
+    Checked, DialId, Fault, LeaseId, Policy, Time, Work,
     link::{
         self,
         Event::{Lent, Returned},
@@ -43,16 +43,20 @@ fn request_or_failure(step: u64) -> pacer::Event {
     if step.is_multiple_of(2) { Requested { endpoint: 0 } } else { Failed { dial, fault: Fault::Refused } }
 }
 
-fn steps(c: &mut Criterion) {
-    let policy = Policy::default().check().expect("a valid policy");
-    let mut group = c.benchmark_group("step");
-    let (online, _) = Link::Idle.step(&policy, Time::ZERO, link::Event::Wanted);
+/// A link whose session waits to be lent.
+fn online(policy: &Checked) -> Link {
     let dial = DialId::new(1, 0);
     let deadline = Time::from_millis(5_000);
-    let (online, _) = online.step(&policy, Time::ZERO, link::Event::Granted { dial, deadline, topology: 0 });
     let dialed = link::Event::Dialed { dial, stable_at: Time::ZERO, retire_at: Time::NEVER };
-    let (online, _) = online.step(&policy, Time::ZERO, dialed);
-    // The machine stays where it is, as in a pool. `apply` steps it there; `step` also takes it out and puts it back.
+    [link::Event::Wanted, link::Event::Granted { dial, deadline, topology: 0 }, dialed]
+        .into_iter()
+        .fold(Link::Idle, |link, event| link.step(policy, Time::ZERO, event).0)
+}
+
+/// The machine stays where it is, as in a pool. `apply` steps it there; `step` also takes it out and puts it back.
+fn link_steps(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let policy = Policy::default().check().expect("a valid policy");
+    let online = online(&policy);
     group.bench_function("link: lend or return, in place", |b| {
         let mut link = online;
         let mut now = 0;
@@ -72,7 +76,11 @@ fn steps(c: &mut Criterion) {
             command
         });
     });
-    // A minute passes with each step: longer than any wait, so each request starts a dial.
+}
+
+/// A minute passes with each step: longer than any wait, so each request starts a dial.
+fn pacer_steps(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let policy = Policy::default().check().expect("a valid policy");
     let at = |step: u64| Time::from_millis(step * 60_000);
     group.bench_function("pacer: request or failure, one endpoint, in place", |b| {
         let mut pacer = Pacer::new(1);
@@ -96,22 +104,19 @@ fn steps(c: &mut Criterion) {
         });
         assert_eq!(dials, step.div_ceil(2), "every request starts a dial");
     });
+}
+
+/// One caller at a time, and a session that never grows too old.
+fn pool_steps(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let policy = Policy::builder().lifetime_max(None).check().expect("a valid policy");
+    let ask = |lease| pool::Event::Asked { lease: LeaseId(lease), deadline: Time::NEVER };
     group.bench_function("pool: ask or return, 16 places, one session", |b| {
-        let mut ageless = Policy::default();
-        ageless.lifetime_max = None;
-        let policy = ageless.check().expect("a valid policy");
         let mut pool = Pool::new(&policy, 1);
         let mut out = Vec::with_capacity(pool.commands_max());
         let (mut now, mut asked) = (1, 1);
-        let ask = |lease| pool::Event::Asked { lease: LeaseId(lease), deadline: Time::NEVER };
-        let _ = pool.step(&policy, Time::from_millis(now), ask(asked), 1, &mut out);
-        let _ = pool.step(
-            &policy,
-            Time::from_millis(now),
-            pool::Event::Dialed { slot: 0, dial: DialId::new(0, 0) },
-            1,
-            &mut out,
-        );
+        for event in [ask(asked), pool::Event::Dialed { slot: 0, dial: DialId::new(0, 0) }] {
+            let _ = pool.step(&policy, Time::from_millis(now), event, 1, &mut out);
+        }
         b.iter(|| {
             now += 1;
             let event = if now.is_multiple_of(2) {
@@ -125,6 +130,13 @@ fn steps(c: &mut Criterion) {
         });
         assert_eq!((pool.tally().online + pool.tally().leased, pool.waiters()), (1, 0), "one session, lent or free");
     });
+}
+
+fn steps(c: &mut Criterion) {
+    let mut group = c.benchmark_group("step");
+    link_steps(&mut group);
+    pacer_steps(&mut group);
+    pool_steps(&mut group);
     group.finish();
 }
 
