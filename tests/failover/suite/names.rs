@@ -10,7 +10,7 @@ use super::{
     network::{Rules, look_ups},
     resolver::Resolver,
     stage::{Moments, Stage, primary},
-    takeover::{Harm, pair},
+    takeover::{Failover, Harm, pair},
 };
 use crate::support::{DATABASE, Postgres};
 
@@ -37,12 +37,7 @@ pub(super) async fn moves() -> Outcome<Measured> {
     let _ways = [Rules::lead((OLD, PORT), old.port())?, Rules::lead((NEW, PORT), new.port())?];
     let resolver = Resolver::start(OLD).await?;
     let stage = Stage::open(&url(), &[PORT], WORKERS).await?;
-    let began = Instant::now();
-    drop(Harm::Kill.bring(&old)?);
-    let settled = Instant::now();
-    tokio::time::sleep_until((began + Harm::Kill.gap()).into()).await;
-    let promoted = Instant::now();
-    new.promote()?;
+    let Failover { settled, promoted, .. } = Failover::from(Harm::Kill, &old, &new).await?;
     resolver.answers(Some(NEW));
     let writing = Some(stage.crew.writing(promoted, Some(settled), WATCHED).await);
     stage.close(&new, Moments { settled, writing, caller: None }, || Ok(())).await

@@ -29,7 +29,7 @@ pub(crate) enum Harm {
 
 impl Harm {
     /// From the harm to the promotion.
-    pub(super) const fn gap(self) -> Duration {
+    const fn gap(self) -> Duration {
         match self {
             Self::Kill | Self::Freeze | Self::Off | Self::Unreachable | Self::Stop => Duration::from_secs(2),
             Self::Switchover | Self::Back => Duration::ZERO,
@@ -47,7 +47,7 @@ impl Harm {
     }
 
     /// Returns when there is no primary any more.
-    pub(super) fn bring(self, primary: &Postgres) -> Outcome<Option<Rules>> {
+    fn bring(self, primary: &Postgres) -> Outcome<Option<Rules>> {
         match self {
             Self::Kill => {
                 primary.kill9()?;
@@ -61,6 +61,29 @@ impl Harm {
             Self::Stop | Self::Switchover | Self::Back => primary.stop(Stop::Fast)?,
         }
         Ok(None)
+    }
+}
+
+/// A primary that went, and a standby that was promoted in its place.
+pub(super) struct Failover {
+    pub(super) began: Instant,
+    /// Since then there is no primary any more.
+    pub(super) settled: Instant,
+    pub(super) promoted: Instant,
+    /// What keeps its packets away, until it is dropped.
+    pub(super) gone: Option<Rules>,
+}
+
+impl Failover {
+    /// Returns when the standby is the primary.
+    pub(super) async fn from(harm: Harm, old: &Postgres, new: &Postgres) -> Outcome<Self> {
+        let began = Instant::now();
+        let gone = harm.bring(old)?;
+        let settled = Instant::now();
+        tokio::time::sleep_until((began + harm.gap()).into()).await;
+        let promoted = Instant::now();
+        new.promote()?;
+        Ok(Self { began, settled, promoted, gone })
     }
 }
 
@@ -91,13 +114,7 @@ pub(super) async fn takeover(harm: Harm) -> Outcome<Measured> {
     }
     let [old, new] = pair;
     let stage = Stage::open(&url_of(&ports), &ports, WORKERS).await?;
-
-    let began = Instant::now();
-    let gone = harm.bring(&old)?;
-    let settled = Instant::now();
-    tokio::time::sleep_until((began + harm.gap()).into()).await;
-    let promoted = Instant::now();
-    new.promote()?;
+    let Failover { began, settled, promoted, gone } = Failover::from(harm, &old, &new).await?;
     let from = if harm.is_silent() { began } else { promoted };
     let writing = Some(stage.crew.writing(from, Some(settled), WATCHED).await);
 
@@ -124,13 +141,7 @@ pub(super) async fn open_read() -> Outcome<Measured> {
     let lent = Instant::now();
     let transaction = lease.transaction().await?;
     transaction.batch_execute("SELECT count(*) FROM written").await?;
-
-    let began = Instant::now();
-    drop(Harm::Kill.bring(&old)?);
-    let settled = Instant::now();
-    tokio::time::sleep_until((began + Harm::Kill.gap()).into()).await;
-    let promoted = Instant::now();
-    new.promote()?;
+    let Failover { settled, promoted, .. } = Failover::from(Harm::Kill, &old, &new).await?;
     let writing = Some(stage.crew.writing(promoted, Some(settled), WATCHED).await);
     let read = transaction.batch_execute("SELECT count(*) FROM written").await;
     let ended = transaction.commit().await;
