@@ -15,7 +15,7 @@ use relink_model::simulate::{
     self, Contender, Figures, Kind, Outcome, Overflow, Progress, SCENARIOS, Scenario, Service, World,
 };
 
-use crate::Failed;
+use crate::{Failed, say};
 
 /// What the figures mean.
 const FIGURES: &str = "\
@@ -170,18 +170,6 @@ fn usage(error: impl Display) -> Failed {
 
 fn unwritable(flag: &str, path: &Path, error: impl Display) -> Failed {
     Failed::Environment(format!("{flag} {}: cannot be written: {error}", path.display()))
-}
-
-fn say(text: &str) -> Result<(), Failed> {
-    use io::Write as _;
-    let written = anstream::stdout().write_all(text.as_bytes());
-    // Whoever reads only the first lines has what they wanted.
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failed::Environment(format!("cannot write: {error}")))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 impl Args {
