@@ -49,8 +49,8 @@ struct Facts {
     /// The server's function that raised the error
     #[arg(long)]
     routine: Option<String>,
-    /// The system's error number
-    #[arg(long)]
+    /// The system's error number, such as 104
+    #[arg(long, value_name = "N", value_parser = errno, allow_hyphen_values = true)]
     errno: Option<i32>,
     /// A name of std::io::ErrorKind, such as ConnectionReset
     #[arg(long, value_name = "KIND", value_parser = io_kind)]
@@ -134,6 +134,11 @@ fn sqlstate(text: &str) -> Result<String, &'static str> {
     let state = text.to_ascii_uppercase();
     let well_formed = state.len() == 5 && state.bytes().all(|b| b.is_ascii_alphanumeric());
     well_formed.then_some(state).ok_or("an sqlstate has five characters of 0-9 and A-Z: give one such as 57P01")
+}
+
+fn errno(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("an error number is a whole number from 1 to {}: give one such as 104", i32::MAX))
 }
 
 fn io_kind(text: &str) -> Result<String, BadRule> {
