@@ -57,14 +57,20 @@ fn plain(text: &str) -> impl Iterator<Item = char> {
     text.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).map(|c| c.to_ascii_lowercase())
 }
 
-/// The known word with the fewest edits away from `value`, if at most a third of its letters differ.
+/// The known word with the fewest edits away from `value`, if at most a third of its letters differ, rounded up.
+/// Case, blanks, `-` and `_` are no edits.
+///
+/// ```
+/// assert_eq!(relink::nearest("max-sise", &["max_size", "max_idle"]), Some("max_size"));
+/// assert_eq!(relink::nearest("colour", &["max_size", "max_idle"]), None);
+/// ```
 pub fn nearest<'a>(value: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|word| (edits(value, word), *word)).min()?;
     (near.0 <= near.1.chars().count().div_ceil(3)).then_some(near.1)
 }
 
 /// The Levenshtein distance of the plain forms: insertions, deletions and substitutions cost one each.
-pub(crate) fn edits(a: &str, b: &str) -> usize {
+fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = plain(b).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in plain(a).enumerate() {

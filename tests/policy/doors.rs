@@ -130,6 +130,16 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 }
 
 #[test]
+fn a_key_like_none_that_is_known_is_told_none() {
+    let fix = "is not a setting; remove it; the settings are the fields of relink::Policy";
+    for text in ["password = \"hunter2\"", "assume = { colour = 3 }", "colour = 1"] {
+        let said = refused(text);
+        assert!(said.ends_with(fix) && !said.contains("hunter2"), "{said}");
+    }
+    assert!(env_refused("RELINK_PASSWORD", "hunter2").ends_with(fix));
+}
+
+#[test]
 fn a_value_of_the_wrong_form_is_refused_with_its_line_and_the_default() {
     for (text, said) in [
         (

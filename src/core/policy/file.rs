@@ -62,7 +62,7 @@ impl<'a> Reading<'a> {
         let raw = Raw { name: name.to_string(), found: Found::File { value, text: self.text } };
         match self.policy.set(name, raw) {
             Some(read) => self.wrong.extend(read.err()),
-            None => self.refuse(raw::unknown(name, Policy::KEYS.iter().copied().chain(["assume", "fault"]), ""), at),
+            None => self.refuse(raw::unknown(name, &[Policy::KEYS, &["assume", "fault"]].concat(), ""), at),
         }
     }
 
@@ -77,7 +77,7 @@ impl<'a> Reading<'a> {
             let raw = Raw { name: name.clone(), found: Found::File { value, text: self.text } };
             match self.policy.assume.set(key.get_ref(), raw) {
                 Some(read) => self.wrong.extend(read.err()),
-                None => self.refuse(raw::unknown(&name, Assume::KEYS.into_iter(), "assume."), key.span().start),
+                None => self.refuse(raw::unknown(&name, &Assume::KEYS, "assume."), key.span().start),
             }
         }
     }

@@ -135,10 +135,9 @@ impl Policy {
             None => self.set(&key, raw()),
         };
         known.unwrap_or_else(|| {
-            let facts = Assume::KEYS.iter().map(|fact| format!("assume_{fact}"));
-            let all: Vec<String> = Self::KEYS.iter().map(ToString::to_string).chain(facts).collect();
-            let all: Vec<String> = all.iter().map(|key| key.to_ascii_uppercase()).collect();
-            Err(raw::unknown(name, all.iter().map(String::as_str), PREFIX))
+            let facts = Assume::KEYS.iter().map(|fact| format!("ASSUME_{}", fact.to_ascii_uppercase()));
+            let all: Vec<String> = Self::KEYS.iter().map(|key| key.to_ascii_uppercase()).chain(facts).collect();
+            Err(raw::unknown(name, &all.iter().map(String::as_str).collect::<Vec<_>>(), PREFIX))
         })
     }
 }

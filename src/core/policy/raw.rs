@@ -68,12 +68,14 @@ pub(super) fn broken(name: &str, rule: &str, fix: &str) -> Broken {
     Broken { field: shown(name), value: String::new(), rule: rule.to_string(), fix: fix.to_string(), line: None }
 }
 
-/// The name is none that is known.
-pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, prefix: &str) -> Broken {
+/// The name is none of those that are known, which all begin with `prefix`.
+pub(super) fn unknown(name: &str, known: &[&str], prefix: &str) -> Broken {
     let start = shown(name);
-    let near = known.min_by_key(|key| word::edits(&start, &format!("{prefix}{key}")));
-    let near = near.unwrap_or_default();
-    broken(name, "is not a setting", &format!("write {prefix}{near}, the nearest name there is, or remove it"))
+    let fix = match word::nearest(start.strip_prefix(prefix).unwrap_or(&start), known) {
+        Some(near) => format!("write {prefix}{near}, the nearest name there is, or remove it"),
+        None => "remove it; the settings are the fields of relink::Policy".to_string(),
+    };
+    broken(name, "is not a setting", &fix)
 }
 
 /// The line of `text` that holds the byte at `offset`, counted from 1.
