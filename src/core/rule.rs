@@ -102,6 +102,9 @@ impl Rule {
                 return Err(BadRule::Sqlstate(state.to_owned()));
             }
         }
+        if let Some(errno) = self.errno.filter(|errno| *errno <= 0) {
+            return Err(BadRule::Errno(errno));
+        }
         if let Some(kind) = self.io_kind.as_deref()
             && !IO_KINDS.contains(&kind)
         {
@@ -151,6 +154,8 @@ pub enum BadRule {
     EmptyMessage,
     /// Not five characters, not two, not `none`.
     Sqlstate(String),
+    /// No system has an error of this number.
+    Errno(i32),
     /// No such kind of I/O error.
     IoKind(String),
     /// It wants facts that never come together.
@@ -174,6 +179,9 @@ impl fmt::Display for BadRule {
                 f,
                 "sqlstate {value:?} is not an sqlstate: give five of 0-9 and A-Z (\"57P01\"), a class (\"57\") or \"none\""
             ),
+            Self::Errno(value) => {
+                write!(f, "errno {value} is not an error number: give a whole number above 0, such as 104")
+            }
             Self::IoKind(value) => {
                 write!(f, "io_kind {value:?} is not a kind of i/o error")?;
                 match nearest(value, IO_KINDS) {

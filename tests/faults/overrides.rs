@@ -116,6 +116,9 @@ fn a_misspelt_word_is_refused_with_the_nearest_known_one() {
 fn a_row_that_matches_everything_or_nothing_is_refused() {
     assert!(refusal("fault = \"Lost\"").contains("fault Lost matches everything: name at least one of sqlstate"));
     assert!(refusal("phase = \"query\"\nfault = \"Lost\"").contains("matches everything in phase query"));
+    assert!(
+        refusal("errno = 0\nfault = \"Lost\"").contains("errno 0 is not an error number: give a whole number above 0")
+    );
     assert!(refusal("message = \"\"\nfault = \"Lost\"").contains("part of every message"));
     assert!(refusal("sqlstate = \"57P01\"\nerrno = 104\nfault = \"Lost\"").contains("matches nothing"));
     assert!(refusal("sqlstate = \"none\"\nseverity = \"FATAL\"\nfault = \"Lost\"").contains("matches nothing"));
