@@ -39,11 +39,17 @@ const OURS: [&str; 4] = ["target_session_attrs", "sslmode", "sslrootcert", "load
 impl Words {
     /// Splits `text` into what is ours and a string for the driver.
     pub(crate) fn split(text: &str) -> Result<(Self, String), ConfigError> {
-        let scheme = ["postgres://", "postgresql://"].into_iter().find(|scheme| text.starts_with(scheme));
-        match scheme {
-            Some(scheme) => Self::split_url(text, scheme.len()),
-            None => Self::split_pairs(text),
+        if let Some(scheme) = ["postgres://", "postgresql://"].into_iter().find(|scheme| text.starts_with(scheme)) {
+            return Self::split_url(text, scheme.len());
         }
+        let is_url =
+            text.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphanumeric()));
+        if is_url {
+            return Err(ConfigError::new(
+                "the url is not one of PostgreSQL: begin it with postgresql:// or postgres://",
+            ));
+        }
+        Self::split_pairs(text)
     }
 
     fn split_url(text: &str, scheme: usize) -> Result<(Self, String), ConfigError> {

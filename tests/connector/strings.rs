@@ -37,6 +37,7 @@ fn a_string_that_cannot_be_used_says_why_without_the_password() {
         ("postgresql://u:s3cret/d", "`port`: use a number"),
         ("host=h keepalives_idle=soon", "`keepalives_idle`: use a whole number"),
         ("host=h sslnegotiation=later", "use postgres or direct"),
+        ("mysql://u:s3cret@h/d", "begin it with postgresql://"),
         ("postgresql://u:s3cret@h/d?s3cret", "no `=`"),
         ("postgresql://u:s3cret@h/d?password=x&s3cret=1", "parameter 2"),
         ("host=h password=a s3cret", "single quotes"),
