@@ -121,7 +121,7 @@ fn bad_usage_is_one_error_that_names_the_value_the_rule_and_the_fix() {
         (&["--sqlstate", "57P0"], ["'57P0'", "five characters"]),
         (&["--sqlstate", "57P0é"], ["'57P0é'", "five characters"]),
         (&["--io-kind", "ConnectionRest"], ["'ConnectionRest'", "did you mean \"ConnectionReset\"?"]),
-        (&["--errno", "many"], ["'many'", "a whole number from 1 to 2147483647: give one such as 104"]),
+        (&["--errno", "many"], ["'many'", "a whole number above 0, of 32 bits: give one such as 104"]),
         (&["--errno", "-104"], ["'-104'", "give one such as 104"]),
         (&[], ["no evidence given", "--sqlstate"]),
         (&["--phase", "commit"], ["no evidence given", "--io-kind"]),
@@ -141,12 +141,14 @@ fn a_bad_rules_file_is_bad_usage_and_a_missing_one_is_not() {
         ("key.toml", "[[fault]]\nsqlsate = \"57P01\"\nfault = \"Lost\"\n", "did you mean \"sqlstate\"?"),
         ("everything.toml", "[[fault]]\nphase = \"query\"\nfault = \"Lost\"\n", "matches everything"),
         ("shape.toml", "fault = \"Lost\"\n", "line 1"),
-        ("syntax.toml", "[[fault]]\nfault = \n", "line 2"),
+        ("syntax.toml", "[[fault]]\nfault = \n", "line 2: not TOML"),
+        ("secret.toml", "password = \"hunter2\n", "line 1: not TOML"),
+        ("key_of_a_policy.toml", "max_sise = 8\n", "line 1: max_sise: is not a setting; write max_size"),
     ] {
         let file = File::new(name, text);
         let (code, text) = refusal(&["--errno", "1", "--rules", file.path()]);
         assert_eq!(code, 2, "{text}");
-        assert!(text.contains(file.path()) && text.contains(said), "{text}");
+        assert!(text.contains(file.path()) && text.contains(said) && !text.contains("hunter2"), "{text}");
     }
     let (code, text) = refusal(&["--errno", "1", "--rules", "/nowhere/policy.toml"]);
     assert_eq!(code, 3, "{text}");

@@ -1,7 +1,7 @@
 //! `relink classify`: one error through the fault table of a database.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -9,9 +9,10 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use clap::{Subcommand, ValueHint};
 use relink::{
-    BadRule, Does, Evidence, Fault, IO_KINDS, Phase, Rule, Session, Severity, UnknownWord, Verdict, postgres::TABLE,
+    BadRule, Does, Evidence, Fault, IO_KINDS, Phase, Policy, Rule, Session, Severity, UnknownWord, Verdict,
+    policy::LoadError, postgres::TABLE,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{Failed, say};
 
@@ -61,13 +62,6 @@ struct Facts {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
-}
-
-/// Of a policy file only the rows; whatever else it holds is not this command's business.
-#[derive(Deserialize)]
-struct RulesFile {
-    #[serde(default)]
-    fault: Vec<Rule>,
 }
 
 /// The answer, in the order of its keys.
@@ -136,9 +130,9 @@ fn sqlstate(text: &str) -> Result<String, &'static str> {
     well_formed.then_some(state).ok_or("an sqlstate has five characters of 0-9 and A-Z: give one such as 57P01")
 }
 
-fn errno(text: &str) -> Result<i32, String> {
+fn errno(text: &str) -> Result<i32, &'static str> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| format!("an error number is a whole number from 1 to {}: give one such as 104", i32::MAX))
+    number.ok_or("an error number is a whole number above 0, of 32 bits: give one such as 104")
 }
 
 fn io_kind(text: &str) -> Result<String, BadRule> {
@@ -147,14 +141,12 @@ fn io_kind(text: &str) -> Result<String, BadRule> {
 }
 
 fn read(path: &Path) -> Result<Vec<Rule>, Failed> {
-    let shown = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failed::Environment(format!("cannot read the rules file {shown}: {error}")))?;
-    let file: RulesFile = toml::from_str(&text).map_err(|error| {
-        let error = error.to_string();
-        Failed::Usage(format!("the rules file {shown} is refused: {}", error.trim_end()))
+    // By the door that production uses: the same errors, which never repeat a line that may hold a secret.
+    let policy = Policy::from_file(path).map_err(|error| {
+        let failed = if matches!(error, LoadError::Read { .. }) { Failed::Environment } else { Failed::Usage };
+        failed(error.to_string())
     })?;
-    Ok(file.fault)
+    Ok(policy.fault)
 }
 
 fn text(answer: &Answer<'_>) -> String {
