@@ -263,8 +263,9 @@ fn the_tables_and_the_stories_are_read_by_people() {
 fn misuse_is_one_error_and_exit_code_2() {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("bounds-bad-policy.toml");
     std::fs::write(&file, "w0 = \"2h\"").unwrap();
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--outage", "30"], "is not a length of time"),
+        (&["--outage", "-1s"], "`-1s` is not a length of time"),
         (&["--outage", "25h"], "up to 24h"),
         (&["--policy", "no-such-file.toml"], "no-such-file.toml: cannot be read as a policy"),
         (&["--policy", file.to_str().unwrap()], "w0 = \"2h\": must be from \"1ms\" to \"1h\""),

@@ -100,6 +100,19 @@ fn bad_usage_names_what_there_is() {
 }
 
 #[test]
+fn what_cannot_be_written_is_refused_before_anything_is_explored() {
+    let folder = Folder::new("unwritable");
+    let file = folder.policy("");
+    for (flag, path, says) in [("--junit", "/", "cannot write /: Is a directory"), ("--report", &*file, "cannot write")]
+    {
+        // All properties at this level would take minutes.
+        let (code, out, err) = told(&["--level", "full", flag, path]);
+        assert_eq!((code, out.as_str()), (3, ""), "{err}");
+        assert!(err.contains(says) && err.contains(path), "{err}");
+    }
+}
+
+#[test]
 fn json_is_one_object_with_a_row_for_each_property_and_world() {
     let (code, report) = object(&["--only", "S3,L2", "--seeded"]);
     assert_eq!(code, 0, "{report}");

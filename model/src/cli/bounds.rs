@@ -4,10 +4,10 @@ use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use anstyle::Style;
 use clap::ValueHint;
-use relink::{Checked, Policy, Span, Time};
+use relink::{Checked, Span, Time};
 use relink_model::bounds::{Bounds, Class, Dial, Run};
 
-use crate::{Failed, say};
+use crate::{Failed, policy, say};
 
 /// The longest outage: what a pacer remembers of longer ones is the same in any policy that counts up to a day.
 const OUTAGE_MAX: Span = Span::from_secs(24 * 3_600);
@@ -26,7 +26,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     policy: Option<PathBuf>,
     /// Lengths of outages for B1 and B2, up to 24h
-    #[arg(long, value_name = "SPANS", value_delimiter = ',', default_value = "1s,5s,30s,2m,10m,1h", value_parser = outage)]
+    #[arg(long, value_name = "SPANS", value_delimiter = ',', default_value = "1s,5s,30s,2m,10m,1h", value_parser = outage,
+        allow_hyphen_values = true)]
     outage: Vec<Span>,
     /// One JSON object instead of tables
     #[arg(long)]
@@ -42,11 +43,7 @@ fn outage(text: &str) -> Result<Span, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failed> {
-    let policy = match &args.policy {
-        Some(file) => Policy::from_file(file).map_err(|error| Failed::Usage(error.to_string()))?,
-        None => Policy::default(),
-    };
-    let policy = policy.check().map_err(|error| Failed::Usage(error.to_string()))?;
+    let policy = policy(args.policy.as_deref())?.check().map_err(|error| Failed::Usage(error.to_string()))?;
     if args.trace {
         return say(&stories(&policy, &args.outage));
     }

@@ -2,20 +2,20 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressStyle};
-use relink::Policy;
 use relink_model::catalogue::{
     self, Options,
     property::{PROPERTIES, property},
     report::{Level, Overall, Report},
 };
 
-use crate::{Failed, say};
+use crate::{Failed, policy, say};
 
 /// Without --policy: the default policy.
 #[derive(clap::Args)]
@@ -61,10 +61,10 @@ fn id(text: &str) -> Result<&'static str, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failed> {
-    let policy = match &args.policy {
-        Some(file) => Policy::from_file(file).map_err(|error| Failed::Usage(error.to_string()))?,
-        None => Policy::default(),
-    };
+    let policy = policy(args.policy.as_deref())?;
+    policy.clone().check().map_err(|error| Failed::Usage(error.to_string()))?;
+    let report = args.report.as_ref().map(|folder| folder.join("REPORT.md"));
+    args.junit.iter().chain(&report).try_for_each(|file| writable(file))?;
     let level = match args.level {
         Depth::Quick => Level::Quick,
         Depth::Full => Level::Full,
@@ -82,12 +82,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         catalogue::Error::Stopped { .. } => Failed::Environment(error.to_string()),
     })?;
     if let Some(file) = &args.junit {
-        write(file, &report.junit().map_err(|error| Failed::Environment(format!("cannot write junit: {error}")))?)?;
+        replace(file, &report.junit().map_err(|error| Failed::Environment(format!("cannot write junit: {error}")))?)?;
     }
     if let Some(folder) = &args.report {
         let files = report.files().map_err(|error| Failed::Environment(format!("cannot write json: {error}")))?;
         for (name, text) in files {
-            write(&folder.join(name), &text)?;
+            replace(&folder.join(name), &text)?;
         }
     }
     if args.json {
@@ -119,9 +119,19 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn write(file: &Path, text: &str) -> Result<(), Failed> {
+/// What cannot be written is refused before the run, which may take long.
+fn writable(file: &Path) -> Result<(), Failed> {
+    write(file, "", fs::OpenOptions::new().append(true))
+}
+
+fn replace(file: &Path, text: &str) -> Result<(), Failed> {
+    write(file, text, fs::OpenOptions::new().write(true).truncate(true))
+}
+
+fn write(file: &Path, text: &str, how: &mut fs::OpenOptions) -> Result<(), Failed> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let made = folder.map_or(Ok(()), fs::create_dir_all);
-    made.and_then(|()| fs::write(file, text))
+    made.and_then(|()| how.create(true).open(file))
+        .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| Failed::Environment(format!("cannot write {}: {error}", file.display())))
 }

@@ -14,7 +14,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser as _},
 };
 use relink::{
-    Backoff, Checked, Policy,
+    Backoff, Checked,
     postgres::{Config, Pool},
 };
 use relink_model::demo::{
@@ -121,8 +121,7 @@ fn chosen(args: &Args) -> Result<Checked, Failed> {
     let Some(file) = &args.policy else {
         return policy::shortened().map_err(|error| Failed::Usage(error.to_string()));
     };
-    let policy = Policy::from_file(file).map_err(|error| Failed::Usage(error.to_string()))?;
-    let policy = policy.check().map_err(|error| Failed::Usage(error.to_string()))?;
+    let policy = crate::policy(Some(file))?.check().map_err(|error| Failed::Usage(error.to_string()))?;
     if policy.backoff != Backoff::Relink {
         return Err(Failed::Usage(
             "the bounds of the demonstration are those of relink's own pacing: write backoff = \"relink\" or leave it out"

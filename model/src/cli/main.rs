@@ -13,10 +13,12 @@ mod world;
 
 use std::{
     io::{self, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
+use relink::Policy;
 
 /// A formally model-checked reconnect state machine for database connections.
 #[derive(Parser)]
@@ -84,6 +86,12 @@ fn main() -> ExitCode {
 }
 
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
+/// The policy in `file`, without one the default.
+fn policy(file: Option<&Path>) -> Result<Policy, Failed> {
+    let policy = file.map_or_else(|| Ok(Policy::default()), Policy::from_file);
+    policy.map_err(|error| Failed::Usage(error.to_string()))
+}
 
 /// To standard output; whoever has stopped reading has seen enough.
 fn say(text: &str) -> Result<(), Failed> {
