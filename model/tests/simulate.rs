@@ -95,6 +95,9 @@ fn a_fleet_that_is_not_back_by_the_horizon_has_no_makespan() {
 fn misuse_ends_with_code_2_and_a_line_that_names_what_was_wrong() {
     for (args, named) in [
         (&["--clients", "17"][..], "multiple of the slots, as 32 is"),
+        (&["--clients", "abc"], "'abc' for '--clients <N>': write a whole number from 0 to 4294967295"),
+        (&["--slots", "70000"], "write a whole number from 0 to 65535"),
+        (&["--seed", "-1"], "write a whole number from 0 to 18446744073709551615"),
         (&["--slots", "0"], "--slots 0"),
         (&["--capacity", "0"], "--capacity 0"),
         (&["--outage", "5 parsecs"], "--outage"),

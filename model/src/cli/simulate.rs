@@ -52,16 +52,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = scenarios(), ignore_case = true)]
     scenario: Option<&'static Scenario>,
     /// Connections of the whole fleet
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = whole(u32::MAX), allow_hyphen_values = true)]
     clients: Option<u32>,
     /// Connections of one process
-    #[arg(long, value_name = "P", allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", value_parser = whole(u16::MAX), allow_hyphen_values = true)]
     slots: Option<u16>,
     /// Sessions that the server can set up in a second
-    #[arg(long, value_name = "PER_S", allow_hyphen_values = true)]
+    #[arg(long, value_name = "PER_S", value_parser = whole(u32::MAX), allow_hyphen_values = true)]
     capacity: Option<u32>,
     /// Set-ups that may wait in the server's listen queue
-    #[arg(long, value_name = "Q", allow_hyphen_values = true)]
+    #[arg(long, value_name = "Q", value_parser = whole(u32::MAX), allow_hyphen_values = true)]
     queue: Option<u32>,
     /// How long the first dial is waited for, instead of the policy's own (classic policies: 5s)
     #[arg(long, value_name = "DUR", allow_hyphen_values = true)]
@@ -82,7 +82,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", value_parser = words::<Service>(Service::WORDS))]
     service: Option<Service>,
     /// Sessions that the server admits at most
-    #[arg(long, value_name = "M", allow_hyphen_values = true)]
+    #[arg(long, value_name = "M", value_parser = whole(u32::MAX), allow_hyphen_values = true)]
     max_connections: Option<u32>,
     /// The policy: relink, constant, exponential, full, equal, decorrelated, grpc, or a file of settings
     #[arg(long, value_name = "NAME|FILE", value_hint = ValueHint::FilePath, conflicts_with = "compare")]
@@ -91,7 +91,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     compare: Vec<String>,
     /// What chance is drawn from
-    #[arg(long, value_name = "S", default_value_t = 1, allow_hyphen_values = true)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = whole(u64::MAX), allow_hyphen_values = true)]
     seed: u64,
     /// So many runs, with this seed and those after it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -111,6 +111,13 @@ pub(crate) struct Args {
     /// A page with the picture and the figures, index.html in this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     report: Option<PathBuf>,
+}
+
+/// Reads a whole number from 0 to `most`; which of them will do is for the world to say.
+fn whole<T: FromStr + Display + Copy + Send + Sync + 'static>(
+    most: T,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| text.parse().map_err(|_| format!("write a whole number from 0 to {most}"))
 }
 
 fn picture(path: &str) -> Result<PathBuf, String> {
