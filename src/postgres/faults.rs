@@ -24,30 +24,12 @@ use crate::{Fault, Rule};
 pub static TABLE: &[Rule] = &[
     // PgBouncer: all its own errors are 08P01 FATAL. The first ones speak of a statement that never
     // reached a server, which is why even a COMMIT is not ambiguous: no server was assigned to it.
-    bouncer(
-        "query_wait_timeout",
-        Overloaded,
-        "observed: r8, r5, r14, r21; full, down and paused look alike: the storm-safe reading",
-    )
-    .at(Commit),
-    bouncer(
-        "query_wait_timeout",
-        Overloaded,
-        "observed: r8, r5, r14, r21; full, down and paused look alike: the storm-safe reading",
-    ),
-    bouncer("server login has been failing", Refused, "observed: r15 bouncer: server down, new client").at(Commit),
-    bouncer("server login has been failing", Refused, "observed: r15 bouncer: server down, new client"),
-    bouncer(
-        "server shutting down",
-        Starting,
-        "PgBouncer source, janitor.c: SHUTDOWN WAIT_FOR_SERVERS, waiting clients only",
-    )
-    .at(Commit),
-    bouncer(
-        "server shutting down",
-        Starting,
-        "PgBouncer source, janitor.c: SHUTDOWN WAIT_FOR_SERVERS, waiting clients only",
-    ),
+    QUERY_WAITED.at(Commit),
+    QUERY_WAITED,
+    LOGIN_FAILING.at(Commit),
+    LOGIN_FAILING,
+    SHUTTING_DOWN.at(Commit),
+    SHUTTING_DOWN,
     bouncer("no more connections allowed", Overloaded, "observed: r9 bouncer max_client_conn"),
     bouncer("server conn crashed?", Lost, "observed: r11 bouncer: server backend kill -9 [in flight]"),
     bouncer("database removed", Lost, "observed: r20 bouncer: KILL db [idle]"),
@@ -88,8 +70,8 @@ pub static TABLE: &[Rule] = &[
     code("57P01", Lost, "observed: h1 pg_terminate_backend, g3 fast shutdown, i4 kill -9 postmaster [idle]"),
     code("57P02", Starting, "manual: crash_shutdown, while dialing: recovery follows").at(Connect),
     code("57P02", Lost, "observed: i2 bystander of a kill -9 (crash restart), as a WARNING before the end"),
-    code("57P03", Starting, "observed: f1, f2, f3, g2, g4, g5: starting, not consistent, shutting down").at(Commit),
-    code("57P03", Starting, "observed: f1, f2, f3, g2, g4, g5: starting, not consistent, shutting down"),
+    CANNOT_CONNECT_NOW.at(Commit),
+    CANNOT_CONNECT_NOW,
     code("57P04", Misconfigured, "manual: database_dropped; observed: l3b, the next dial is 3D000").at(Connect),
     code("57P04", Lost, "observed: l3 DROP DATABASE on the primary, connection on the standby [idle]"),
     code("57P05", Lost, "observed: m2 idle_session_timeout [idle]"),
@@ -226,26 +208,49 @@ pub static TABLE: &[Rule] = &[
     io("NetworkDown", Lost, "POSIX write: ENETDOWN"),
 ];
 
+// The rows that say the same of a COMMIT, which no row without a phase may: it would be fitted to `Ambiguous`.
+
+const QUERY_WAITED: Rule = bouncer(
+    "query_wait_timeout",
+    Overloaded,
+    "observed: r8, r5, r14, r21; full, down and paused look alike: the storm-safe reading",
+);
+const LOGIN_FAILING: Rule =
+    bouncer("server login has been failing", Refused, "observed: r15 bouncer: server down, new client");
+const SHUTTING_DOWN: Rule = bouncer(
+    "server shutting down",
+    Starting,
+    "PgBouncer source, janitor.c: SHUTDOWN WAIT_FOR_SERVERS, waiting clients only",
+);
+const CANNOT_CONNECT_NOW: Rule =
+    code("57P03", Starting, "observed: f1, f2, f3, g2, g4, g5: starting, not consistent, shutting down");
+
+/// A code that came from a server, which names its routine, and so not from a proxy.
 const fn answered(sqlstate: &'static str, fault: Fault, source: &'static str) -> Rule {
     row(Some(sqlstate), None, Some("any"), None, None, fault, source)
 }
 
+/// An SQLSTATE, or a class of them.
 const fn code(sqlstate: &'static str, fault: Fault, source: &'static str) -> Rule {
     row(Some(sqlstate), None, None, None, None, fault, source)
 }
 
+/// A text of PgBouncer's, all of whose own errors have one SQLSTATE.
 const fn bouncer(text: &'static str, fault: Fault, source: &'static str) -> Rule {
     row(Some("08P01"), Some(text), None, None, None, fault, source)
 }
 
+/// A text of tokio-postgres or the standard library, which came without an SQLSTATE.
 const fn driver(text: &'static str, fault: Fault, source: &'static str) -> Rule {
     row(Some("none"), Some(text), None, None, None, fault, source)
 }
 
+/// An I/O error by its kind, whatever its number.
 const fn io(kind: &'static str, fault: Fault, source: &'static str) -> Rule {
     row(None, None, None, None, Some(kind), fault, source)
 }
 
+/// An I/O error by number and kind: numbers alone mean something else on other systems.
 const fn errno(errno: i32, kind: &'static str, fault: Fault, source: &'static str) -> Rule {
     row(None, None, None, Some(errno), Some(kind), fault, source)
 }
