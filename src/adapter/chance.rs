@@ -9,6 +9,7 @@
 pub(super) struct Chance(u64);
 
 impl Chance {
+    /// Another sequence in each process.
     pub(super) fn from_system() -> Self {
         // Without the system's entropy, the address of a fresh allocation and the time still differ.
         let seed = getrandom::u64().unwrap_or_else(|_| {
@@ -20,10 +21,12 @@ impl Chance {
         Self(seed)
     }
 
+    /// The same sequence for the same seed.
     pub(super) fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// The next word: each of the 2⁶⁴ as likely.
     pub(super) fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

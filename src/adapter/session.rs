@@ -9,8 +9,7 @@ use std::{
 use super::{
     Connect, Found, Limits, Opened,
     lease::{Ending, Kept},
-    shared,
-    shared::{Inquiry, Shared},
+    shared::{self, Inquiry, Shared},
 };
 use crate::{DialId, Time, core::pool};
 

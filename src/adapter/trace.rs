@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -124,20 +124,24 @@ impl Trace {
 
     /// All steps so far.
     pub fn steps(&self) -> Vec<Step> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).steps.clone()
+        self.lock().steps.clone()
     }
 
     /// Everything so far, in a form that can be written to a file and replayed.
     pub fn record(&self) -> Record {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
     pub(super) fn begin(&self, policy: &Checked, endpoints: u8) {
-        let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *record = Record { policy: Policy::clone(policy), endpoints, steps: Vec::new() };
+        *self.lock() = Record { policy: Policy::clone(policy), endpoints, steps: Vec::new() };
     }
 
     pub(super) fn step(&self, step: Step) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).steps.push(step);
+        self.lock().steps.push(step);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        // A push or a clone that panics leaves a record as it was.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -88,6 +88,7 @@ pub(super) struct Core<C: Connect> {
     slots: Vec<Slot<C>>,
     /// In the order of their names, which only grow.
     waiting: VecDeque<Waiter<C>>,
+    /// How many waits there were: the name of the next.
     leases: u64,
     chance: Chance,
     trace: Option<Trace>,
@@ -107,7 +108,9 @@ pub(super) struct Core<C: Connect> {
     /// Who is asking right now, and the answer if it came at once.
     asking: Option<(LeaseId, &'static Location<'static>)>,
     answer: Option<Result<Granted<C>, Refusal>>,
+    /// The last failure of the outage on record.
     cause: Option<Cause>,
+    /// Dials made since the pool was built.
     dials: u64,
     /// Dials made when the outage on record began.
     dials_before: u64,

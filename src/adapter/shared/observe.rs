@@ -20,7 +20,7 @@ impl<C: Connect> Shared<C> {
         let endpoint = self.endpoint(dial);
         let failure = Arc::new(failure);
         let kind = kind(Arc::clone(&failure));
-        tracing::debug!(%endpoint, %failure, "relink");
+        tracing::debug!(%endpoint, %failure, "a dial or a session has failed");
         // While dialing is stopped, what stopped it is what somebody must act on: a session that ends
         // meanwhile is told as an event, and changes nothing of that.
         if core.machine.pacer().held().is_none() || core.cause.is_none() {
@@ -92,7 +92,7 @@ impl<C: Connect> Shared<C> {
             !same
         });
         if changed {
-            tracing::info!(%state, "relink");
+            tracing::info!(%state, "the pool's state has changed");
             self.tell(None, Kind::State(state));
         }
     }
