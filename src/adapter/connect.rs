@@ -8,6 +8,78 @@ use crate::{Fault, Role, Target, Work};
 ///
 /// An implementation decides nothing: it reports what happened, classified by its fault table.
 /// Every future here must be safe to drop at any point; dropping it closes what it had opened.
+///
+/// A server that answers each byte with a byte:
+///
+/// ```no_run
+/// use relink::{Fault, Policy, Role, Target, Work, adapter::{Connect, Death, Failure, Opened, Pool}};
+/// use tokio::{io::{AsyncReadExt, AsyncWriteExt}, net::TcpStream, sync::{mpsc, oneshot}};
+///
+/// /// A byte, and where its answer goes.
+/// type Request = (u8, oneshot::Sender<u8>);
+///
+/// struct Echo;
+///
+/// const PRIMARY: Role = Role { in_recovery: false, default_read_only: false };
+///
+/// async fn ask(client: &mpsc::Sender<Request>, byte: u8) -> Result<u8, Failure> {
+///     let (sender, answer) = oneshot::channel();
+///     client.send((byte, sender)).await.map_err(|_| lost("the session has ended"))?;
+///     answer.await.map_err(|_| lost("the session ended before it answered"))
+/// }
+///
+/// fn lost(why: impl ToString) -> Failure {
+///     Failure::new(Fault::Lost, why.to_string())
+/// }
+///
+/// impl Connect for Echo {
+///     type Client = mpsc::Sender<Request>;
+///     type Watch = ();
+///
+///     fn endpoints(&self) -> usize { 1 }
+///     fn endpoint(&self, _index: usize) -> String { "127.0.0.1:7".into() }
+///     fn target(&self) -> Target { Target::Any }
+///
+///     async fn dial(&self, index: usize, accepted: impl FnOnce() + Send) -> Result<Opened<Self::Client>, Failure> {
+///         let stream = TcpStream::connect(self.endpoint(index)).await;
+///         let mut stream = stream.map_err(|error| Failure::new(Fault::Refused, error.to_string()))?;
+///         accepted();
+///         let (client, mut requests) = mpsc::channel::<Request>(1);
+///         // Ends when the server or the client has gone, and closes the stream.
+///         let life = Box::pin(async move {
+///             while let Some((byte, answer)) = requests.recv().await {
+///                 let answered = async { stream.write_u8(byte).await?; stream.read_u8().await };
+///                 match answered.await {
+///                     Ok(byte) => drop(answer.send(byte)),
+///                     Err(error) => return Death { failure: lost(error), work: Work::Statement { durable: false } },
+///                 }
+///             }
+///             Death { failure: lost("the client was dropped"), work: Work::AtRest }
+///         });
+///         Ok(Opened { client, role: PRIMARY, life })
+///     }
+///
+///     async fn probe(&self, client: &mut Self::Client) -> Result<Role, Failure> {
+///         ask(client, 0).await.map(|_| PRIMARY)
+///     }
+///
+///     async fn reset(&self, client: &mut Self::Client) -> Result<Role, Failure> {
+///         self.probe(client).await
+///     }
+///
+///     // An answer that nobody waits for any more goes nowhere: whatever comes back is clean.
+///     fn work(&self, _client: &Self::Client) -> Work { Work::AtRest }
+///     fn watch(&self, _client: &Self::Client) {}
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder(Echo, Policy::default().check()?).build()?;
+/// let session = pool.get().await?;
+/// assert_eq!(ask(&session, 5).await?, 5);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Connect: Send + Sync + 'static {
     /// The driver's own client, lent to a borrower and taken back.
     type Client: Send + 'static;

@@ -113,6 +113,15 @@ pub struct Verdict<'a> {
 /// - with a statement in flight that may have become durable, `Lost` and every end of the session
 ///   ([`Evidence::ended`]) are `Ambiguous`;
 /// - `WrongRole`, `Retryable` and `Query` presume a session that lives: one that has ended is `Lost`.
+///
+/// ```
+/// use relink::{Evidence, Fault, Phase, Rule, classify};
+/// let table = [Rule { sqlstate: Some("57P01".into()), ..Rule::new(Fault::Lost, "manual: admin_shutdown") }];
+/// let ended_in = |phase| classify(&[], &table, &Evidence { sqlstate: Some("57P01"), ..Evidence::new(phase) });
+/// assert_eq!(ended_in(Phase::Query).fault, Fault::Lost);
+/// assert_eq!(ended_in(Phase::Commit).fault, Fault::Ambiguous);
+/// assert_eq!(ended_in(Phase::Idle).source, "manual: admin_shutdown");
+/// ```
 pub fn classify<'r>(overrides: &'r [Rule], table: &'r [Rule], evidence: &Evidence<'_>) -> Verdict<'r> {
     let row = overrides.iter().chain(table).find(|rule| rule.matches(evidence));
     let Some(rule) = row else { return stated_default(evidence) };

@@ -43,6 +43,13 @@ impl Target {
     }
 
     /// Whether a session with a server of this role will do.
+    ///
+    /// ```
+    /// use relink::{Role, Target};
+    /// let standby = Role { in_recovery: true, default_read_only: false };
+    /// assert!(Target::Standby.accepts(standby) && !Target::ReadWrite.accepts(standby));
+    /// assert_eq!(format!("{standby}; wanted is {}", Target::ReadWrite), "a standby; wanted is read-write");
+    /// ```
     pub const fn accepts(self, role: Role) -> bool {
         match self {
             Self::Any | Self::PreferStandby => true,

@@ -11,7 +11,19 @@ use crate::core::{
 };
 
 impl Pacer {
-    /// The transition function.
+    /// The transition function: what `event` means at `now`, and the dial that it orders. `chance` is one random word,
+    /// used where a wait is drawn. A `now` earlier than one before counts as that one.
+    ///
+    /// ```
+    /// use relink::{Fault, Policy, Time, pacer::{Command, Event, Pacer}};
+    /// let (policy, now) = (Policy::default().check()?, Time::from_millis(1_000));
+    /// let (pacer, command) = Pacer::new(1).step(&policy, now, Event::Requested { endpoint: 0 }, 0);
+    /// let Some(Command::Dial { dial, deadline }) = command else { unreachable!("the first dial starts at once") };
+    /// assert_eq!(deadline - now, policy.dial_deadline);
+    /// let (pacer, _) = pacer.step(&policy, now, Event::Failed { dial, fault: Fault::Refused }, u64::MAX / 2);
+    /// assert_eq!(pacer.not_before(0) - now, policy.w0); // drawn from the middle of the jitter
+    /// # Ok::<(), relink::policy::PolicyError>(())
+    /// ```
     #[must_use]
     #[cfg_attr(feature = "no-panic", no_panic::no_panic)]
     #[inline]

@@ -80,8 +80,18 @@ impl Checked {
         (self.dial_deadline * factor).min(self.dial_deadline_max)
     }
 
-    /// One wait of relink's pacing: uniform over the whole milliseconds from `⌈jitter_lo·window⌉` to
+    /// One wait of relink's pacing, from one random word: uniform over the whole milliseconds from `⌈jitter_lo·window⌉` to
     /// `⌈jitter_hi·window⌉`, both included. A greater `chance` gives no shorter wait, nor does a greater window.
+    ///
+    /// ```
+    /// use relink::{Policy, Span};
+    /// let policy = Policy::default().check()?;
+    /// let window = policy.down_window(Span::from_secs(100)); // of an outage that began 100 s ago
+    /// assert_eq!(window, Span::from_secs(8));
+    /// assert_eq!(policy.jitter(window, 0), Span::from_secs(4));
+    /// assert_eq!(policy.jitter(window, u64::MAX), Span::from_secs(12));
+    /// # Ok::<(), relink::policy::PolicyError>(())
+    /// ```
     #[inline]
     pub fn jitter(&self, window: Span, chance: u64) -> Span {
         let least = self.jitter_lo.of(window);

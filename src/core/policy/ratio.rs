@@ -36,7 +36,13 @@ impl Ratio {
         self.0
     }
 
-    /// This share of `span`, rounded up: every wait is at least what the policy says.
+    /// This share of `span`, rounded up to the next millisecond: every wait is at least what the policy says.
+    ///
+    /// ```
+    /// use relink::{Ratio, Span};
+    /// assert_eq!(Ratio::from_millionths(80_000).of(Span::from_secs(10)), Span::from_millis(800));
+    /// assert_eq!(Ratio::from_millionths(1).of(Span::from_millis(1)), Span::from_millis(1));
+    /// ```
     #[inline]
     pub fn of(self, span: Span) -> Span {
         const UP: u64 = MILLION as u64 - 1;
