@@ -4,6 +4,9 @@
 #[cfg(feature = "serde")]
 #[path = "policy/doors.rs"]
 mod doors;
+#[cfg(feature = "serde")]
+#[path = "policy/round_trips.rs"]
+mod round_trips;
 #[path = "policy/rules.rs"]
 mod rules;
 #[path = "policy/windows.rs"]
