@@ -145,11 +145,11 @@ impl Bug {
     pub(super) fn of_pacer(self, case: &Case<'_>, next: (Pacer, Option<Command>)) -> (Pacer, Option<Command>) {
         let Moment { policy, before, now, .. } = *case.moment;
         let (mut after, mut command) = (next.0.parts(), next.1);
-        let own = case.endpoint().is_none_or(|endpoint| endpoint < before.endpoints);
+        let own = case.endpoint.is_none_or(|endpoint| endpoint < before.endpoints);
         if own == (self == Self::TakeStrangers) {
             return next;
         }
-        let at = usize::from(case.endpoint().filter(|_| own).unwrap_or(0));
+        let at = usize::from(case.endpoint.filter(|_| own).unwrap_or(0));
         let (Some(old), Some(window)) = (before.windows.get(at), after.windows.get_mut(at)) else { return next };
         let dial = Command::Dial { dial: DialId::new(before.next, 0), deadline: now + policy.dial_deadline };
         let due = old.not_before <= now && window.in_flight < policy.max_dials;

@@ -13,6 +13,7 @@ mod link;
 mod link_law;
 mod pacer;
 mod pacer_law;
+mod scratch;
 
 use std::{
     num::NonZero,

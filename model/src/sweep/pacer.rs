@@ -10,6 +10,7 @@ use super::{
     Bug, Finding, Level,
     grid::{Place, edges},
     pacer_law::{self, Case, Moment},
+    scratch::{Back, Scratch},
 };
 
 /// Late enough for every span of the policies to have passed.
@@ -209,24 +210,53 @@ impl super::Grid for Grid {
     }
 
     fn judge(&self, before: &Parts, bug: Option<Bug>) -> Option<Finding> {
+        // Nearly always all is well, and a step is taken back at a third of what a copy costs. Whatever is found is found
+        // by steps that each begin at a copy.
+        if self.holds(before, bug) { None } else { self.judge_with(before, bug, Back::All).0 }
+    }
+}
+
+impl Grid {
+    fn holds(&self, before: &Parts, bug: Option<Bug>) -> bool {
+        let (finding, whole) = self.judge_with(before, bug, Back::Shown);
+        whole && finding.is_none()
+    }
+
+    /// The first finding, and whether the steps have left everything else as it was.
+    fn judge_with(&self, before: &Parts, bug: Option<Bug>, back: Back) -> (Option<Finding>, bool) {
         let state = (*before, Pacer::from_parts(before));
         let later = pacer_law::relabel(before).map(|other| (other, Pacer::from_parts(&other)));
-        for at in self.at.iter().copied() {
-            let then = later.as_ref().zip(pacer_law::late(at));
+        let mut scratch = [&state, later.as_ref().unwrap_or(&state)].map(|(_, pacer)| Scratch::new(pacer, back));
+        let finding = self.at.iter().find_map(|at| {
+            let then = later.as_ref().zip(pacer_law::late(*at));
             let later = then.map(|(other, at)| Moment::new(&self.policy, other, at, None));
-            let moment = Moment::new(&self.policy, &state, at, later.as_ref());
-            let found = |law, event, became| Finding { law, step: [format!("{before:?}"), event, became] };
-            if let Some(law) = moment.broken() {
-                let became = format!("{:?}", state.1.at(at).parts());
-                return Some(found(law, format!("nothing until {at:?}"), became));
-            }
-            for event in self.events.iter().copied() {
-                for chance in WORDS {
-                    if let Some(law) = (Case { moment: &moment, event, chance }).broken(bug) {
-                        let (after, command) = state.1.step(&self.policy, at, event, chance);
-                        let event = format!("{event:?} at {at:?}, chance {chance}");
-                        return Some(found(law, event, format!("{:?}, {command:?}", after.parts())));
-                    }
+            let moment = Moment::new(&self.policy, &state, *at, later.as_ref());
+            self.judge_moment(&moment, &state.1, &mut scratch, bug)
+        });
+        let [now, later] = &mut scratch;
+        (finding, now.is_whole() && later.is_whole())
+    }
+
+    fn judge_moment(
+        &self,
+        moment: &Moment<'_>,
+        pacer: &Pacer,
+        scratch: &mut [Scratch<'_>; 2],
+        bug: Option<Bug>,
+    ) -> Option<Finding> {
+        let (before, at) = (moment.before, moment.at);
+        let found = |law, event, became| Finding { law, step: [format!("{before:?}"), event, became] };
+        if let Some(law) = moment.broken() {
+            let became = format!("{:?}", pacer.at(at).parts());
+            return Some(found(law, format!("nothing until {at:?}"), became));
+        }
+        for event in self.events.iter().copied() {
+            let case = Case::new(moment, event);
+            for chance in WORDS {
+                if let Some(law) = case.broken(chance, scratch, bug) {
+                    let (after, command) = pacer.step(&self.policy, at, event, chance);
+                    let event = format!("{event:?} at {at:?}, chance {chance}");
+                    return Some(found(law, event, format!("{:?}, {command:?}", after.parts())));
                 }
             }
         }

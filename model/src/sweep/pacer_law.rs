@@ -5,39 +5,67 @@ use relink::{
     pacer::{Command, Event, Pacer, Parts, WindowParts},
 };
 
-use super::{Bug, Law};
+use super::{Bug, Law, scratch::Scratch};
+
+/// What becomes of the laws, one after the other.
+trait Verdict {
+    fn law(&mut self, law: Law, holds: bool);
+}
+
+/// Whether all hold: all that is asked of a step that breaks none.
+struct All(bool);
+
+impl Verdict for All {
+    #[inline(always)] // One instruction.
+    fn law(&mut self, _: Law, holds: bool) {
+        self.0 &= holds;
+    }
+}
+
+/// The first that does not hold.
+struct First(Option<Law>);
+
+impl Verdict for First {
+    fn law(&mut self, law: Law, holds: bool) {
+        if !holds {
+            self.0 = self.0.or(Some(law));
+        }
+    }
+}
 
 /// The first invariant that the state breaks.
 pub(super) fn broken_state(policy: &Checked, parts: &Parts) -> Option<Law> {
+    let mut first = First(None);
+    invariants(policy, parts, ceilings(policy, parts.now - parts.lost_at), &mut first);
+    first.0
+}
+
+/// The invariants of a state in whose outage windows and rungs have these ceilings.
+#[inline(always)] // A step is judged in one piece.
+fn invariants(policy: &Checked, parts: &Parts, (over, rung): (Span, Span), verdict: &mut impl Verdict) {
     let outage = parts.lost_at != Time::NEVER;
-    let (over, rung) = ceilings(policy, parts.now - parts.lost_at);
-    let (mut online, mut forgotten, mut bounded) = (false, true, true);
-    let (mut flights, mut names, mut refusals) = (true, parts.renewed <= parts.next, true);
-    for window in parts.windows.iter().take(usize::from(parts.endpoints)) {
-        online |= window.online > 0;
-        forgotten &= remembers_nothing(window);
-        bounded &= window.over <= over && window.rung <= rung && is_doubled(policy, window.doublings);
-        flights &= window.in_flight.max(window.allowed) <= policy.max_dials && window.allowed > 0;
-        names &= window.cut <= parts.next;
-        refusals &= window.refusals < policy.refusals_max || window.held.is_some();
-    }
     let settles = parts.settle_at != Time::NEVER;
-    let remembers = if outage { parts.lost_at <= parts.now } else { parts.dials == 0 && forgotten };
-    let laws: [(Law, bool); 6] = [
-        (Law::Settling, settles == (outage && online)),
-        (Law::Memory, remembers),
-        (Law::Ceilings, bounded),
-        (Law::Flights, flights),
-        (Law::Names, names),
-        (Law::Refusals, refusals),
-    ];
-    laws.iter().find(|(_, holds)| !holds).map(|(law, _)| *law)
+    let [first, second] = &parts.windows;
+    let two = parts.endpoints > 1;
+    let online = (first.online > 0) | (two & (second.online > 0));
+    verdict.law(Law::Settling, settles == (outage & online));
+    verdict.law(Law::Memory, if outage { parts.lost_at <= parts.now } else { parts.dials == 0 });
+    verdict.law(Law::Names, parts.renewed <= parts.next);
+    for window in parts.windows.iter().take(usize::from(parts.endpoints)) {
+        verdict.law(Law::Memory, outage | remembers_nothing(window));
+        let bounded = (window.over <= over) & (window.rung <= rung) & is_doubled(policy, window.doublings);
+        verdict.law(Law::Ceilings, bounded);
+        let flights = window.in_flight.max(window.allowed) <= policy.max_dials;
+        verdict.law(Law::Flights, flights & (window.allowed > 0));
+        verdict.law(Law::Names, window.cut <= parts.next);
+        verdict.law(Law::Refusals, (window.refusals < policy.refusals_max) | window.held.is_some());
+    }
 }
 
 fn remembers_nothing(window: &WindowParts) -> bool {
-    let learnt = window.seen || window.flapped || window.failed == Some(true);
+    let learnt = window.seen | window.flapped | (window.failed == Some(true));
     // Not so the deadline's doublings: a dial's patience stays until a session has shown it to be enough.
-    !learnt && window.over == Span::ZERO && window.rung == Span::ZERO
+    !learnt & (window.over == Span::ZERO) & (window.rung == Span::ZERO)
 }
 
 /// The greatest window of overload and the highest rung, in an outage of this age.
@@ -59,14 +87,15 @@ fn is_doubled(policy: &Checked, times: u8) -> bool {
 /// A state at the time of an event: what all events then have in common.
 pub(super) struct Moment<'a> {
     pub(super) policy: &'a Checked,
-    pacer: &'a Pacer,
     pub(super) before: &'a Parts,
     /// When the event comes.
-    at: Time,
+    pub(super) at: Time,
     /// As the machine sees it: time does not go back.
     pub(super) now: Time,
     /// Whether an outage that was on record has settled by then.
     forgets: bool,
+    /// The greatest window of overload and the highest rung, if the outage on record goes on.
+    ceilings: (Span, Span),
     /// The same pacer then, when nothing has happened.
     still: Pacer,
     /// The same later and under other names, if there is a later.
@@ -81,12 +110,13 @@ impl<'a> Moment<'a> {
         later: Option<&'a Moment<'a>>,
     ) -> Self {
         let now = before.now.max(at);
-        Self { policy, pacer, before, at, now, forgets: before.settle_at <= now, still: pacer.at(at), later }
+        let (forgets, ceilings) = (before.settle_at <= now, ceilings(policy, now - before.lost_at));
+        Self { policy, before, at, now, forgets, ceilings, still: pacer.at(at), later }
     }
 
     /// The first law that the passing of time breaks: what news of nobody leave.
     pub(super) fn broken(&self) -> Option<Law> {
-        let nobody = Case { moment: self, event: Event::Retired { endpoint: u8::MAX }, chance: 0 };
+        let nobody = Case::new(self, Event::Retired { endpoint: u8::MAX });
         let parts = self.still.parts();
         // At the end of time there is no later.
         let relabels = || match (self.later, relabel(&parts)) {
@@ -97,128 +127,140 @@ impl<'a> Moment<'a> {
     }
 }
 
-/// One step.
+/// An event at a moment: what all words of chance then have in common.
 pub(super) struct Case<'a> {
     pub(super) moment: &'a Moment<'a>,
     pub(super) event: Event,
-    pub(super) chance: u64,
+    /// The endpoint that the event is about.
+    pub(super) endpoint: Option<u8>,
+    /// How small a window of overload each endpoint may have then.
+    least_over: [Span; 2],
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    pub(super) fn new(moment: &'a Moment<'a>, event: Event) -> Self {
+        let endpoint = match event {
+            Event::Requested { endpoint } | Event::Lost { endpoint, .. } | Event::Retired { endpoint } => {
+                Some(endpoint)
+            }
+            Event::Dialed { dial } | Event::Failed { dial, .. } | Event::Abandoned { dial } => Some(dial.endpoint()),
+            Event::Renewed => None,
+        };
+        let dialed = |at: u8| matches!(event, Event::Dialed { dial } if dial.endpoint() == at);
+        let [first, second] = &moment.before.windows;
+        let least_over = [(0, first.over), (1, second.over)].map(|(at, over)| match moment.forgets {
+            true => Span::ZERO,
+            false if dialed(at) => moment.policy.s.of(over),
+            false => over,
+        });
+        Self { moment, event, endpoint, least_over }
+    }
+
     /// The first law that the step breaks, if the passing of time breaks none.
-    pub(super) fn broken(&self, bug: Option<Bug>) -> Option<Law> {
-        let mut after = *self.moment.pacer;
-        let command = self.step(&mut after, bug);
+    pub(super) fn broken(&self, chance: u64, [now, later]: &mut [Scratch<'_>; 2], bug: Option<Bug>) -> Option<Law> {
+        let after = now.again();
+        let command = self.step(after, chance, bug);
         if self.is_foreign() {
-            let inert = command.is_none() && after == self.moment.still;
+            let inert = command.is_none() && now.has_become(&self.moment.still);
             // What time has done is judged once for all of them.
-            return if inert { self.broken_later(bug) } else { Some(Law::S6) };
+            return if inert { self.broken_later(chance, later, bug) } else { Some(Law::S6) };
         }
         let parts = after.parts();
-        let relabels = || (self.chance == 0 && !self.is_relabelled(&parts, command, bug)).then_some(Law::Relabel);
-        self.broken_by(&after, &parts, command).or_else(relabels)
+        if let Some(law) = self.broken_by(after, &parts, command) {
+            return Some(law);
+        }
+        let relabels = chance != 0 || self.is_relabelled(chance, later, &parts, command, bug);
+        (!relabels).then_some(Law::Relabel)
     }
 
     /// The first law that a step breaks which gives this.
     fn broken_by(&self, after: &Pacer, parts: &Parts, command: Option<Command>) -> Option<Law> {
-        let Moment { policy, before, forgets, .. } = *self.moment;
-        if let Some(law) = broken_state(policy, parts) {
-            return Some(law);
-        }
-        let laws: [(Law, bool); 9] = [
-            (Law::S6, self.touches_no_other(parts)),
-            (Law::S1, self.may_dial(command)),
-            (Law::S13, self.keeps_its_deadline(command)),
-            (Law::S7, self.keeps_held(parts, command)),
-            (Law::S3, self.never_earlier(parts, command)),
-            (Law::S3Floor, self.waits(parts)),
-            (Law::S4c, parts.lost_at != Time::NEVER || before.lost_at == Time::NEVER || forgets),
-            (Law::S4a, self.ages(parts)),
-            (Law::S4b, forgets || self.falls_slowly(parts)),
-        ];
-        let broken = laws.iter().find(|(_, holds)| !holds).map(|(law, _)| *law);
-        broken.or_else(|| (!has_a_timer(after, parts)).then_some(Law::S10))
+        let mut all = All(true);
+        self.judge(after, parts, command, &mut all);
+        if all.0 { None } else { self.first_broken_by(after, parts, command) }
     }
 
-    /// The step in place, of a copy: a sweep copies a pacer no more often than it must.
-    fn step(&self, after: &mut Pacer, bug: Option<Bug>) -> Option<Command> {
-        let command = after.apply(self.moment.policy, self.moment.at, self.event, self.chance);
+    /// The same, where there is one: the laws are gone through once more to name it.
+    #[cold]
+    fn first_broken_by(&self, after: &Pacer, parts: &Parts, command: Option<Command>) -> Option<Law> {
+        let mut first = First(None);
+        self.judge(after, parts, command, &mut first);
+        first.0
+    }
+
+    #[inline(always)] // A step is judged in one piece.
+    fn judge(&self, after: &Pacer, parts: &Parts, command: Option<Command>, verdict: &mut impl Verdict) {
+        let Moment { policy, before, now, forgets, .. } = *self.moment;
+        let as_before = (parts.now == now) & (parts.lost_at == before.lost_at);
+        let ceilings = if as_before { self.moment.ceilings } else { ceilings(policy, parts.now - parts.lost_at) };
+        invariants(policy, parts, ceilings, verdict);
+        let ([first, second], [first_after, second_after]) = (&before.windows, &parts.windows);
+        let (first_own, second_own) = (self.is_about(0), self.is_about(1));
+        let two = before.endpoints > 1;
+        verdict.law(Law::S6, first_own | is_untouched(first, first_after));
+        verdict.law(Law::S6, !two | second_own | is_untouched(second, second_after));
+        if let Some(command) = command {
+            self.judge_dial(command, verdict);
+        }
+        let begins = (parts.lost_at == now) & (forgets | (before.lost_at == Time::NEVER));
+        let ages = (parts.lost_at == before.lost_at) | (parts.lost_at == Time::NEVER) | begins;
+        let remembers = (parts.lost_at != Time::NEVER) | (before.lost_at == Time::NEVER) | forgets;
+        verdict.law(Law::S4c, remembers);
+        verdict.law(Law::S4a, ages);
+        let [first_over, second_over] = self.least_over;
+        self.judge_window(first, first_after, first_over, verdict);
+        verdict.law(Law::S3Floor, !first_own || self.waits(first_after, parts));
+        if two {
+            self.judge_window(second, second_after, second_over, verdict);
+            verdict.law(Law::S3Floor, !second_own || self.waits(second_after, parts));
+        }
+        verdict.law(Law::S10, has_a_timer(after, parts));
+    }
+
+    /// The laws of one endpoint, whatever the event is about.
+    #[inline(always)] // The same.
+    fn judge_window(&self, before: &WindowParts, after: &WindowParts, least_over: Span, verdict: &mut impl Verdict) {
+        let stays = before.held.is_none() | after.held.is_some() | (self.event == Event::Renewed);
+        verdict.law(Law::S7, stays);
+        verdict.law(Law::S3, before.not_before <= after.not_before);
+        verdict.law(Law::S4b, after.over >= least_over);
+    }
+
+    /// The laws of a dial that starts.
+    fn judge_dial(&self, Command::Dial { dial, deadline }: Command, verdict: &mut impl Verdict) {
+        let Moment { policy, before, now, .. } = *self.moment;
+        let asked = self.event == Event::Requested { endpoint: dial.endpoint() };
+        let window = before.windows.get(usize::from(dial.endpoint()));
+        let room = window.is_some_and(|window| window.in_flight < window.allowed);
+        verdict.law(Law::S1, asked && dial.serial() == before.next && room);
+        let longest = now + policy.dial_deadline_max;
+        verdict.law(Law::S13, deadline >= now + policy.dial_deadline && deadline <= longest);
+        verdict.law(Law::S7, window.is_some_and(|window| window.held.is_none()));
+        verdict.law(Law::S3, window.is_some_and(|window| window.not_before <= now));
+    }
+
+    /// The step in place: a sweep copies a pacer no more often than it must.
+    fn step(&self, after: &mut Pacer, chance: u64, bug: Option<Bug>) -> Option<Command> {
+        let command = after.apply(self.moment.policy, self.moment.at, self.event, chance);
         let Some(bug) = bug else { return command };
         let (wrong, command) = bug.of_pacer(self, (*after, command));
         *after = wrong;
         command
     }
 
-    /// The endpoint that the event is about.
-    pub(super) fn endpoint(&self) -> Option<u8> {
-        match self.event {
-            Event::Requested { endpoint } | Event::Lost { endpoint, .. } | Event::Retired { endpoint } => {
-                Some(endpoint)
-            }
-            Event::Dialed { dial } | Event::Failed { dial, .. } | Event::Abandoned { dial } => Some(dial.endpoint()),
-            Event::Renewed => None,
-        }
-    }
-
-    /// The endpoint that the event is about, before and after.
-    fn window<'p>(&'p self, after: &'p Parts) -> Option<(&'p WindowParts, &'p WindowParts)> {
-        let before = self.moment.before;
-        let at = usize::from(self.endpoint().filter(|endpoint| *endpoint < before.endpoints)?);
-        Some((before.windows.get(at)?, after.windows.get(at)?))
-    }
-
-    fn windows<'p>(&'p self, after: &'p Parts) -> impl Iterator<Item = (&'p WindowParts, &'p WindowParts)> {
-        let before = self.moment.before;
-        before.windows.iter().zip(&after.windows).take(usize::from(before.endpoints))
+    /// Whether it is about this endpoint: a renewal is about all.
+    fn is_about(&self, at: u8) -> bool {
+        self.endpoint.is_none_or(|endpoint| endpoint == at)
     }
 
     /// Whether the news are of an endpoint outside the set.
     fn is_foreign(&self) -> bool {
-        self.endpoint().is_some_and(|endpoint| endpoint >= self.moment.before.endpoints)
+        self.endpoint.is_some_and(|endpoint| endpoint >= self.moment.before.endpoints)
     }
 
-    /// An endpoint's own news touch no other; save for what time, a renewal, or the end of patience does to all.
-    fn touches_no_other(&self, after: &Parts) -> bool {
-        self.windows(after).enumerate().all(|(at, (before, after))| {
-            let own = self.endpoint().is_none_or(|endpoint| usize::from(endpoint) == at);
-            own || before.not_before == after.not_before && before.online == after.online
-        })
-    }
-
-    fn may_dial(&self, command: Option<Command>) -> bool {
-        let Some(Command::Dial { dial, .. }) = command else { return true };
-        let before = self.moment.before;
-        let asked = self.event == Event::Requested { endpoint: dial.endpoint() };
-        let window = before.windows.get(usize::from(dial.endpoint()));
-        asked && dial.serial() == before.next && window.is_some_and(|window| window.in_flight < window.allowed)
-    }
-
-    fn keeps_its_deadline(&self, command: Option<Command>) -> bool {
-        let Some(Command::Dial { deadline, .. }) = command else { return true };
-        let Moment { policy, now, .. } = *self.moment;
-        deadline >= now + policy.dial_deadline && deadline <= now + policy.dial_deadline_max
-    }
-
-    fn keeps_held(&self, after: &Parts, command: Option<Command>) -> bool {
-        let dialed = command.map(|Command::Dial { dial, .. }| dial.endpoint());
-        let held = |at: usize| self.moment.before.windows.get(at).is_some_and(|window| window.held.is_some());
-        let stays = self.event == Event::Renewed
-            || self.windows(after).all(|(b, a)| b.held.is_none() || a.held == b.held || a.held.is_some());
-        stays && dialed.is_none_or(|endpoint| !held(usize::from(endpoint)))
-    }
-
-    fn never_earlier(&self, after: &Parts, command: Option<Command>) -> bool {
-        let Moment { before, now, .. } = *self.moment;
-        let in_time = match command {
-            Some(Command::Dial { dial, .. }) => {
-                before.windows.get(usize::from(dial.endpoint())).is_some_and(|window| window.not_before <= now)
-            }
-            None => true,
-        };
-        in_time && self.windows(after).all(|(before, after)| before.not_before <= after.not_before)
-    }
-
-    fn waits(&self, after: &Parts) -> bool {
+    /// After a failure the next dial waits.
+    #[inline(always)] // The same.
+    fn waits(&self, window: &WindowParts, after: &Parts) -> bool {
         let Moment { policy, now, .. } = *self.moment;
         if policy.backoff != Backoff::Relink {
             return true;
@@ -229,42 +271,40 @@ impl Case<'_> {
             Event::Lost { .. } | Event::Requested { .. } | Event::Dialed { .. } => return true,
             Event::Retired { .. } | Event::Renewed => return true,
         };
-        let least = |window: &WindowParts| now + policy.jitter_lo.of(down.max(window.over));
-        self.window(after).is_none_or(|(_, window)| window.not_before >= least(window))
-    }
-
-    fn ages(&self, after: &Parts) -> bool {
-        let Moment { before, now, forgets, .. } = *self.moment;
-        let begins = after.lost_at == now && (forgets || before.lost_at == Time::NEVER);
-        after.lost_at == before.lost_at || after.lost_at == Time::NEVER || begins
-    }
-
-    fn falls_slowly(&self, after: &Parts) -> bool {
-        let dialed = |at: usize| matches!(self.event, Event::Dialed { dial } if usize::from(dial.endpoint()) == at);
-        self.windows(after).enumerate().all(|(at, (before, after))| {
-            let least = if dialed(at) { self.moment.policy.s.of(before.over) } else { before.over };
-            after.over >= least
-        })
+        window.not_before >= now + policy.jitter_lo.of(down.max(window.over))
     }
 
     /// News of an endpoint outside the set are none later, under other names, either.
-    fn broken_later(&self, bug: Option<Bug>) -> Option<Law> {
-        let later = self.moment.later.filter(|_| self.chance == 0)?;
-        let case = Case { moment: later, event: relabel_event(self.event), chance: self.chance };
-        let mut became = *later.pacer;
-        let commanded = case.step(&mut became, bug);
-        (commanded.is_some() || became != later.still).then_some(Law::Relabel)
+    fn broken_later(&self, chance: u64, scratch: &mut Scratch<'_>, bug: Option<Bug>) -> Option<Law> {
+        let later = self.moment.later.filter(|_| chance == 0)?;
+        let case = Case::new(later, relabel_event(self.event));
+        let became = scratch.again();
+        let commanded = case.step(became, chance, bug);
+        (commanded.is_some() || !scratch.has_become(&later.still)).then_some(Law::Relabel)
     }
 
     /// The same step later, under other names, gives the same later, under other names.
-    fn is_relabelled(&self, after: &Parts, command: Option<Command>, bug: Option<Bug>) -> bool {
+    #[inline(never)] // It is asked for one word of three, and would be in the way of the others.
+    fn is_relabelled(
+        &self,
+        chance: u64,
+        scratch: &mut Scratch<'_>,
+        after: &Parts,
+        command: Option<Command>,
+        bug: Option<Bug>,
+    ) -> bool {
         // At the end of time there is no later.
-        let (Some(later), Some(expected)) = (self.moment.later, relabel(after)) else { return true };
-        let case = Case { moment: later, event: relabel_event(self.event), chance: self.chance };
-        let mut became = *later.pacer;
-        let commanded = case.step(&mut became, bug);
+        let (Some(then), Some(expected)) = (self.moment.later, relabel(after)) else { return true };
+        let case = Case::new(then, relabel_event(self.event));
+        let became = scratch.again();
+        let commanded = case.step(became, chance, bug);
         became.parts() == expected && commanded == command.map(relabel_command)
     }
+}
+
+/// What an endpoint's own news alone change; save for what time, a renewal, or the end of patience does to all.
+fn is_untouched(before: &WindowParts, after: &WindowParts) -> bool {
+    (before.not_before == after.not_before) & (before.online == after.online)
 }
 
 /// Unless the set is held, a dial is in flight or one may be started at some time.

@@ -77,11 +77,48 @@ impl Pacer {
     }
 
     /// The parts of this pacer.
+    #[inline]
     pub fn parts(&self) -> Parts {
         let Self { now, lost_at, settle_at, next, renewed, credentials, dials, endpoints, favourite, .. } = *self;
         let [first, second, ..] = &self.windows;
         let windows = [first.parts(), second.parts()];
         Parts { now, lost_at, settle_at, next, renewed, credentials, dials, endpoints, favourite, windows }
+    }
+
+    /// Takes a step back that had to do with what the parts show: the rest is copied only where the last of the other
+    /// places tells that all were written to.
+    #[inline]
+    pub fn restore(&mut self, before: &Self) {
+        let ([.., last], [.., last_before]) = (&self.windows, &before.windows);
+        if last.held != last_before.held {
+            *self = *before;
+            return;
+        }
+        let Self { now, lost_at, settle_at, next, renewed, credentials, dials, endpoints, favourite, .. } = *before;
+        let Self { windows, .. } = self;
+        let ([first, second, ..], [first_before, second_before, ..]) = (windows, &before.windows);
+        (*first, *second) = (*first_before, *second_before);
+        (self.now, self.lost_at, self.settle_at) = (now, lost_at, settle_at);
+        (self.next, self.renewed, self.credentials, self.dials) = (next, renewed, credentials, dials);
+        (self.endpoints, self.favourite) = (endpoints, favourite);
+    }
+
+    /// Whether the parts of both are the same.
+    #[inline]
+    pub fn shows(&self, other: &Self) -> bool {
+        let Self { now, lost_at, settle_at, next, renewed, credentials, dials, endpoints, favourite, windows } = self;
+        let ([first, second, ..], [other_first, other_second, ..]) = (windows, &other.windows);
+        first == other_first
+            && second == other_second
+            && *now == other.now
+            && *lost_at == other.lost_at
+            && *settle_at == other.settle_at
+            && *next == other.next
+            && *renewed == other.renewed
+            && *credentials == other.credentials
+            && *dials == other.dials
+            && *endpoints == other.endpoints
+            && *favourite == other.favourite
     }
 }
 
@@ -114,6 +151,7 @@ impl WindowParts {
 }
 
 impl Window {
+    #[inline]
     fn parts(&self) -> WindowParts {
         let Self { not_before, over, rung, cut, hedge_at, online, in_flight, allowed, doublings, refusals, .. } = *self;
         let Self { last, seen, flapped, held, .. } = *self;
