@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
 use relink::{
-    Backoff, Checked, DialId, Fault, Policy, Ratio, Span, Time,
+    Backoff, Checked, DialId, Fault, Frame, Policy, Ratio, Span, Time,
     pacer::{Command, Delays, Event, Next, Pacer, Phase},
 };
 
@@ -46,6 +46,21 @@ fn only_silence_after_a_greeting_doubles_the_deadline_of_the_next_dial() {
         desk.fail(dial, fault);
     }
     assert_eq!(deadlines, [5_000, 5_000, 10_000, 20_000, 40_000, 60_000]);
+}
+
+#[test]
+fn an_outage_that_has_grown_as_old_as_it_counts_teaches_nothing_more() {
+    let mut desk = Desk::new(1, |_| {});
+    let mut seen = Vec::new();
+    for hour in 1..=20 {
+        let dial = desk.dial(hour * 3_600_000, 0);
+        desk.fail(dial, Fault::TimedOut);
+        let origin = Time::from_millis(3_600_000);
+        let frame = Frame { now: desk.now, origin, dials: &[], leases: &[], topology: 0 };
+        seen.push(desk.pacer.seen_from(&desk.policy, &frame));
+    }
+    assert_ne!(seen.first(), seen.last());
+    assert_eq!(seen.pop(), seen.pop(), "neither its windows nor its deadline, nor what is counted for them");
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn the_nearest_word_has_the_fewest_edits_and_at_most_a_third_of_its_letters() {
     assert_eq!(nearest("sunday", &["saturday"]), Some("saturday"));
     assert_eq!(nearest("saturday", &["sunday"]), None);
     assert_eq!(nearest("any", &[]), None);
+    assert_eq!((nearest("a", &["_"]), nearest("ab", &["_"])), (Some("_"), None), "of `_` nothing is left to compare");
 }
 
 #[test]
