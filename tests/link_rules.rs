@@ -33,11 +33,13 @@ fn at(now: Time, link: Link, event: Event) -> (Link, Option<Command>) {
     link.step(&policy(), now, event)
 }
 
-/// Nothing before it is due; and then this.
+/// Nothing before it is due; and then this, which is foretold if it ends a lease.
 fn falls_due(link: Link, then: (Link, Option<Command>)) {
     assert_eq!(link.timeout(&policy()), DUE, "{link:?}");
     assert_eq!(at(BEFORE, link, Event::Elapsed), (link, None), "{link:?}");
     assert_eq!(at(DUE, link, Event::Elapsed), then, "{link:?}");
+    let ends = link.lease().is_some() && then.0.lease().is_none();
+    assert_eq!((link.is_doomed(BEFORE), link.is_doomed(DUE)), (false, ends), "{link:?}");
 }
 
 /// A success of another dial is closed, a repeated one of its own is none.
