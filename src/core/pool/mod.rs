@@ -138,7 +138,7 @@ impl Pool {
             Event::Unproved { slot, dial, by, fault } => {
                 self.pass(turn, slot, link::Event::Unproved { dial, by }, Some(fault));
             }
-            Event::Unheard { slot, dial, by } => self.unheard(turn_ref, slot, dial, by),
+            Event::Unheard { slot, dial, by } => self.unheard(turn, slot, dial, by),
             Event::Worked { slot, lease, work, heard_at } => {
                 self.pass(turn, slot, link::Event::Worked { lease, work, heard_at }, None);
             }
@@ -146,7 +146,7 @@ impl Pool {
                 self.pass(turn, slot, link::Event::FoundAlive { dial, by }, None);
             }
             Event::Undecided { slot, dial, by } => {
-                self.pass(turn_ref, slot, link::Event::Undecided { dial, by }, None);
+                self.pass(turn, slot, link::Event::Undecided { dial, by }, None);
             }
             Event::FoundDead { slot, dial, by } => {
                 self.pass(turn, slot, link::Event::FoundDead { dial, by }, Some(Fault::TimedOut));
