@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use relink::{Backoff, Fault, Policy, Ratio, Span};
 use relink_model::{
     bounds,
-    simulate::{self, Contender, Figures, Kind, NAMES, Outcome, Overflow, SCENARIOS, Service, Story, World},
+    simulate::{self, Contender, Figures, Kind, NAMES, Outcome, Overflow, Resends, SCENARIOS, Service, Story, World},
 };
 use serde_json::Value;
 
@@ -319,6 +319,21 @@ fn one_process_is_back_within_its_bound_and_some_come_close() {
     let world = world(1_000, 1, 1_000_000, 1_024);
     let slowest = run(&world, &contender).figures.makespan_s.unwrap();
     assert!(lag * 0.8 < slowest && slowest <= lag + 0.002, "{slowest} s, bound {lag} s");
+}
+
+/// As a kernel does it: measured on Linux 6.18, and RFC 6298.
+#[test]
+fn an_unanswered_syn_is_sent_again_in_the_rhythm_of_its_kernel() {
+    let contender = Contender::named("constant", 1, Some(Span::from_secs(60))).unwrap().unwrap();
+    let after_s = |resends| {
+        let silent = World { kind: Kind::Silence, outage: Span::from_secs(50), resends, ..world(1, 1, 1_000, 1_024) };
+        let bins = run(&silent, &contender).bins;
+        let offered = bins.iter().enumerate().take(500).filter(|(_, bin)| bin.offered > 0);
+        let places: Vec<_> = offered.map(|(place, _)| place).collect();
+        places.iter().map(|place| (place - places[0]) / 10).collect::<Vec<_>>()
+    };
+    assert_eq!(after_s(Resends::Doubled), [0, 1, 3, 7, 15, 31]);
+    assert_eq!(after_s(Resends::Linear), [0, 1, 2, 3, 4, 5, 7, 11, 19, 35]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use clap::{ValueHint, builder::PossibleValue};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use relink::{Ratio, Span};
 use relink_model::simulate::{
-    self, Contender, Figures, Kind, Outcome, Overflow, Progress, SCENARIOS, Scenario, Service, World,
+    self, Contender, Figures, Kind, Outcome, Overflow, Progress, Resends, SCENARIOS, Scenario, Service, World,
 };
 
 use crate::{Failed, say};
@@ -37,8 +37,7 @@ What this does not show:
   no slow death. Losses that are spread in time are shown by rolling-restart alone.
   Sessions of clients that have vanished hold no place of --max-connections.
   Every process reaches every server, at 1 ms there and back: no DNS, no load balancer, no proxy's own queue.
-  Kernels resend a SYN after 1, 3, 7, 15 and 31 s. Linux does so every second at first, from 6.5 on; relink's transport
-  has 2 s, in which both send it twice, but classic policies would then send more.
+  Kernels resend a SYN after 1, 3, 7, 15 and 31 s. Linux does so every second at first, from 6.5 on: --resends linear.
   Nobody uses the sessions: the server's capacity is for set-ups alone, and no client is slow or paused.
   Makespan is the time of the last one, so it is noisy: p99 is less so, --seeds shows the spread. A policy without jitter
   depends on where in its rhythm the server comes back: vary --outage.";
@@ -78,6 +77,9 @@ pub(crate) struct Args {
     /// What a rejected dial costs the server, as a share of a set-up
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     reject_cost: Option<Ratio>,
+    /// When a client's kernel sends an unanswered SYN again
+    #[arg(long, value_name = "HOW", value_parser = words::<Resends>(Resends::WORDS))]
+    resends: Option<Resends>,
     /// How set-ups share the server
     #[arg(long, value_name = "HOW", value_parser = words::<Service>(Service::WORDS))]
     service: Option<Service>,
@@ -189,6 +191,7 @@ impl Args {
             queue: self.queue.unwrap_or(base.queue),
             overflow: self.overflow.unwrap_or(base.overflow),
             reject_cost: self.reject_cost.unwrap_or(base.reject_cost),
+            resends: self.resends.unwrap_or(base.resends),
             service: self.service.unwrap_or(base.service),
             max_connections: self.max_connections.or(base.max_connections),
             outage: self.outage.unwrap_or(base.outage),

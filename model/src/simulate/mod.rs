@@ -26,4 +26,4 @@ pub use page::page;
 pub use plot::{PlotError, is_picture, plot, svg};
 pub use run::{Outcome, Progress, run};
 pub use scenario::{SCENARIOS, Scenario};
-pub use world::{CLIENTS_MAX, FLAP, Kind, Overflow, ROUND_TRIP, Service, Story, Unfit, World};
+pub use world::{CLIENTS_MAX, FLAP, Kind, Overflow, ROUND_TRIP, Resends, Service, Story, Unfit, World};

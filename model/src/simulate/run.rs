@@ -238,10 +238,11 @@ impl<'a> Run<'a> {
         match admission {
             Admission::Reset => self.push_answer(now + nanos(ROUND_TRIP), caller, What::Refused),
             Admission::Dropped => {
-                // After 1, 2, 4, 8 and 16 s more, or until the dial is given up and its socket closed.
-                let again = now + (1_000_000_000 << times);
+                // Until the dial is given up and its socket closed.
                 let Caller { process, slot, dial } = caller;
-                if times < 5 && self.fleet.waits_until(process, slot, dial).is_some_and(|deadline| again < deadline) {
+                let again = self.world.resends.wait(times).map(|wait| now + nanos(wait));
+                let deadline = self.fleet.waits_until(process, slot, dial);
+                if let Some((again, _)) = again.zip(deadline).filter(|(again, deadline)| again < deadline) {
                     self.push_answer(again, caller, What::Resend(times + 1));
                 }
             }

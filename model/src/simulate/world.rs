@@ -52,7 +52,7 @@ words! {
 words! {
     /// What a server does with a SYN that finds its listen queue full.
     Overflow, "overflow":
-    /// Nothing; the client's kernel sends it again after 1, 2, 4, 8 and 16 s (Linux, `tcp_syn_retries`).
+    /// Nothing; the client's kernel sends it again (see [`Resends`]).
     Drop = "drop",
     /// RST, which a client cannot tell from an absent server (Linux, `tcp_abort_on_overflow`).
     Rst = "rst",
@@ -62,6 +62,28 @@ words! {
     /// The same, and it is told when there will be room. Each process then stays away until then, by pausing its pool.
     /// No database says so on the wire: it is there to see what such a hint would be worth.
     Hint = "hint",
+}
+
+words! {
+    /// When a client's kernel sends a SYN again that nobody has answered.
+    Resends, "rhythm of resends":
+    /// After 1, 3, 7, 15 and 31 s: after 1 s (RFC 6298), and then each time after twice as long.
+    Doubled = "doubled",
+    /// After 1, 2, 3, 4, 5, 7, 11, 19 and 35 s: doubled only after the fourth (Linux from 6.5 on,
+    /// `tcp_syn_linear_timeouts`).
+    Linear = "linear",
+}
+
+impl Resends {
+    /// How long after a SYN the next is sent, where it was sent again so many `times` itself; `None` where it was the last.
+    pub(super) const fn wait(self, times: u8) -> Option<Span> {
+        // Without those that follow at an even pace.
+        let doublings = match self {
+            Self::Doubled => times,
+            Self::Linear => times.saturating_sub(4),
+        };
+        if doublings < 5 { Some(Span::from_secs(1 << doublings)) } else { None }
+    }
 }
 
 words! {
@@ -106,6 +128,8 @@ pub struct World {
     pub overflow: Overflow,
     /// What a rejected dial costs, as a share of a set-up.
     pub reject_cost: Ratio,
+    /// When a client's kernel sends an unanswered SYN again.
+    pub resends: Resends,
     /// How set-ups share the capacity.
     pub service: Service,
     /// Sessions that a server admits, those being set up included; one more is rejected.
@@ -129,6 +153,7 @@ impl Default for World {
             queue: 1_024,
             overflow: Overflow::Drop,
             reject_cost: Ratio::from_millionths(200_000),
+            resends: Resends::Doubled,
             service: Service::Fifo,
             max_connections: None,
             outage: Span::from_secs(30),
