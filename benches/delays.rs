@@ -62,8 +62,8 @@ fn floor(rung: &mut u64, cap: u64, chance: u64) -> Duration {
 fn relinks(look: &mut impl Look) {
     let (base, cap, grpc) = (BASE, CAP, Span::from_secs(120));
     let kinds = [
-        // Its cap, `capd`, is that of the window; a wait is up to `jitter_hi` windows, 1.5 of them.
-        ("own", Backoff::Relink, cap, Span::from_secs(45), true),
+        // Its cap, `capd`, is that of the window; a wait is up to `jitter_hi` windows, 1.4 of them.
+        ("own", Backoff::Relink, cap, Span::from_secs(42), true),
         ("constant", Backoff::Constant { wait: cap }, cap, cap, false),
         ("exponential", Backoff::Exponential { base, cap }, cap, cap, false),
         ("full jitter", Backoff::FullJitter { base, cap }, cap, cap, true),
@@ -76,7 +76,7 @@ fn relinks(look: &mut impl Look) {
         let policy = Policy::builder().backoff(backoff).w0(BASE).capd(CAP).check().expect("a valid policy");
         let mut rng = fastrand::Rng::with_seed(1);
         let mut delays = Delays::new();
-        // The window of relink's own is 8 % of the outage's age: `capd` from 375 s on.
+        // The window of relink's own is 8.5 % of the outage's age: `capd` from 353 s on.
         let age = Span::from_secs(3_600);
         let contender = Contender { name: format!("relink: {name}"), cap, promise: Some(Promise { longest, jitter }) };
         look.at(contender, move || delays.next(&policy, age, rng.u64(..)).into());

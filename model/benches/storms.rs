@@ -114,7 +114,7 @@ struct Point {
     p99_s: f64,
 }
 
-const CONNECT_S: [u64; 3] = [2, 3, 5];
+const CONNECT_MS: [u64; 4] = [2_000, 2_250, 3_000, 5_000];
 const KA: [u32; 8] = [80_000, 100_000, 150_000, 200_000, 250_000, 350_000, 500_000, 700_000];
 const KD: [u32; 5] = [60_000, 80_000, 90_000, 100_000, 120_000];
 
@@ -128,12 +128,13 @@ fn curve(test: bool) -> Done {
     println!("after 30 s of silence: one process, and a fleet of lone connections\n");
     println!("  connect    ka   mean s   p99 s   dials of the fleet, each, in all");
     let mut lines = Vec::new();
-    for connect_s in CONNECT_S {
+    for connect_ms in CONNECT_MS {
+        let connect_s = connect_ms as f64 / 1e3;
         let mut points = Vec::new();
         for ka in KA.into_iter().take(if test { 1 } else { KA.len() }) {
             let contender = |slots| {
                 let mut policy = Policy::default();
-                policy.connect_deadline = Span::from_secs(connect_s);
+                policy.connect_deadline = Span::from_millis(connect_ms);
                 policy.ka = Ratio::from_millionths(ka);
                 Contender::new("relink".to_owned(), policy, slots, None)
             };
@@ -145,18 +146,19 @@ fn curve(test: bool) -> Done {
             println!("{connect_s:>7} s  {ka:>4}  {mean_s:>7.2} {p99_s:>7.2}  {dials:>6.1}");
             points.push(Point { ka, dials, p99_s });
         }
-        lines.push((connect_s, points));
+        lines.push((connect_ms, points));
     }
     if !test {
         draw(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/trade-off.svg")), &lines)?;
     }
     println!("\nafter 30 s of refusals: one process, and a fleet in processes of 16\n");
     println!("  connect    kd    p99 s   most SYNs ÷ C from 10 s on   × ideal   dials in all");
-    for connect_s in CONNECT_S {
+    for connect_ms in CONNECT_MS {
+        let connect_s = connect_ms as f64 / 1e3;
         for kd in KD.into_iter().take(if test { 1 } else { KD.len() }) {
             let contender = |slots| {
                 let mut policy = Policy::default();
-                policy.connect_deadline = Span::from_secs(connect_s);
+                policy.connect_deadline = Span::from_millis(connect_ms);
                 policy.kd = Ratio::from_millionths(kd);
                 Contender::new("relink".to_owned(), policy, slots, None)
             };
@@ -179,7 +181,7 @@ fn curve(test: bool) -> Done {
 fn draw(path: &Path, lines: &[(u64, Vec<Point>)]) -> Done {
     const FONT: &str = "sans-serif";
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| "the font cannot be read")?;
-    let colours = [RGBColor(120, 120, 120), RGBColor(20, 110, 90), RGBColor(200, 70, 30)];
+    let colours = [RGBColor(180, 180, 180), RGBColor(20, 110, 90), RGBColor(90, 90, 170), RGBColor(200, 70, 30)];
     let root = SVGBackend::new(path, (760, 440)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -195,14 +197,14 @@ fn draw(path: &Path, lines: &[(u64, Vec<Point>)]) -> Done {
         .y_desc("one process: p99 until it is back, s")
         .label_style((FONT, 13))
         .draw()?;
-    for ((connect_s, points), colour) in lines.iter().zip(colours) {
+    for ((connect_ms, points), colour) in lines.iter().zip(colours) {
         let place = |point: &Point| (point.dials, point.p99_s);
         chart
             .draw_series(LineSeries::new(points.iter().map(place), colour.stroke_width(2)))?
-            .label(format!("connect_deadline {connect_s} s"))
+            .label(format!("connect_deadline {} s", *connect_ms as f64 / 1e3))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         chart.draw_series(points.iter().map(|point| Circle::new(place(point), 3, colour.filled())))?;
-        if *connect_s == 2 {
+        if *connect_ms == 2_250 {
             let label = |point: &Point| {
                 let default = if (point.ka - 0.15).abs() < 1e-9 { ", the default" } else { "" };
                 let text = format!("ka {}{default}", point.ka);

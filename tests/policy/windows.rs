@@ -146,7 +146,7 @@ fn the_default_windows_are_those_that_were_simulated() {
 #[test]
 fn every_whole_millisecond_of_a_window_is_drawn_and_both_ends_are() {
     let p = Policy::default().check().unwrap();
-    // Window 3 ms, shares 0.5 to 1.5: ⌈1.5⌉ = 2 to ⌈4.5⌉ = 5.
+    // Window 3 ms, shares 0.5 to 1.4: ⌈1.5⌉ = 2 to ⌈4.2⌉ = 5.
     let draws = |n: u64| (0..n).map(|i| p.jitter(ms(3), i * (u64::MAX / (n - 1))).as_millis()).collect::<Vec<_>>();
     let mut drawn = draws(1_000);
     assert_eq!((drawn[0], drawn[999]), (2, 5));

@@ -24,7 +24,7 @@ async fn a_stopped_server_is_dialed_within_the_bound_and_found_within_it() -> Ou
     let lost = run.lost(began).await;
     run.state(State::Down).await;
     let refused = run.dial_failed(began).await;
-    // Long enough for the windows to grow above their floor: 0.08 of 4 s is more than 100 ms.
+    // Long enough for the windows to grow above their floor: 0.085 of 4 s is more than 100 ms.
     run.until(lost.at + Duration::from_secs(4)).await;
     let up = run.now();
     server.start_again()?;

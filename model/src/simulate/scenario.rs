@@ -62,7 +62,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "flap",
         about: "one process, and a server that accepts and ends each session after 0.5 s, for 10 min",
-        // After 10 min of it the windows are at their longest: 30 s, up to 45 s with jitter, and 30 s on trial.
+        // After 10 min of it the windows are at their longest: 30 s, up to 42 s with jitter, and 30 s on trial.
         world: |world| World {
             clients: 16,
             kind: Kind::Flap,

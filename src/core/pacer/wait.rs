@@ -15,7 +15,7 @@ use crate::core::{
 /// let policy = Policy::default().check()?;
 /// let mut delays = Delays::new();
 /// let wait = delays.next(&policy, Span::from_secs(10), 0x8000_0000_0000_0000);
-/// assert_eq!(wait, Span::from_millis(800)); // kd · 10 s, the middle of the jitter
+/// assert_eq!(wait, Span::from_millis(808)); // kd · 10 s = 850 ms; the jitter's middle is 0.95 of it
 /// # Ok::<(), relink::policy::PolicyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

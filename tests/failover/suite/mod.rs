@@ -94,7 +94,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// 0.3 s for the promotion and one gap, `jitter_hi·w0`, rounded.
+/// 0.3 s for the promotion, one gap, `jitter_hi·w0`, and 0.1 s.
 const GAP: f64 = 1.1;
 
 /// B3 of the default policy and a second to dial.
