@@ -123,7 +123,7 @@ impl Harness {
                 self.owed.push((Owed::Dial, slot, dial));
                 self.pace_dial(dial, event, before, now);
             }
-            Command::Link { slot, command } => self.carry_out_link(slot, command),
+            Command::Link { slot, command } => self.carry_out_link(slot, command, before),
             Command::Grant { lease, slot, dial } => {
                 let (first, _) = self.queue.pop_front().expect("S12: granted to who does not wait");
                 assert_eq!(first, lease, "S12: not in order");
@@ -152,7 +152,7 @@ impl Harness {
         }
     }
 
-    fn carry_out_link(&mut self, slot: u16, command: LinkCommand) {
+    fn carry_out_link(&mut self, slot: u16, command: LinkCommand, before: &relink::pool::Pool) {
         match command {
             LinkCommand::Abort(dial) | LinkCommand::Close(dial) => {
                 if let (LinkCommand::Close(_), Some(closed)) = (command, self.opened.get_mut(&dial)) {
@@ -166,7 +166,13 @@ impl Harness {
             }
             LinkCommand::Probe { dial, by } | LinkCommand::Reset { dial, by } => self.owe(Owed::Probe(by), slot, dial),
             LinkCommand::Inquire { dial, by } => self.owe(Owed::Probe(by), slot, dial),
-            LinkCommand::Ask { dial, by } => self.owe(Owed::Question(by), slot, dial),
+            LinkCommand::Ask { dial, by } => {
+                // Put again, through another: it is the same question, and its first answer counts.
+                let open = matches!(before.link(slot), Link::Suspected { deadline, .. } if deadline == by);
+                if !(open && self.owed.contains(&(Owed::Question(by), slot, dial))) {
+                    self.owe(Owed::Question(by), slot, dial);
+                }
+            }
             LinkCommand::Look(lease) => {
                 let dial = self.leases.get(&lease).expect("looked at a lease that is over").dial;
                 self.owed.push((Owed::Look(lease), slot, dial));
