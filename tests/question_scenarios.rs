@@ -169,6 +169,76 @@ fn an_endpoint_that_refuses_the_asker_is_not_silent() {
     }
 }
 
+#[test]
+fn an_asker_that_waits_is_woken_for_and_given_up_when_nobody_is_suspected_any_more() {
+    let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+    silent_leases(&mut bench, 1, 0);
+    let dial = bench.pool.link(ASKERS).dial().unwrap();
+    bench.step(Event::DialFailed { slot: ASKERS, dial, fault: Fault::TimedOut });
+    assert_eq!(bench.pool.link(ASKERS), Link::Waiting);
+    let next = bench.pool.pacer().may_at(0);
+    assert!(next > bench.now);
+    assert_eq!(bench.pool.timeout(&bench.policy), next);
+    let now = bench.now;
+    see(&mut bench, 1, now);
+    assert_eq!(bench.pool.link(ASKERS), Link::Idle, "{:?}", bench.pool.link(0));
+}
+
+#[test]
+fn an_endpoint_is_spared_for_its_own_last_refusal_alone() {
+    use Fault::{Overloaded, TimedOut};
+    for (answers, spared) in [
+        (&[TimedOut, TimedOut][..], false),
+        (&[Overloaded, Overloaded], true),
+        (&[Overloaded, TimedOut], false),
+        (&[TimedOut, Overloaded], true),
+    ] {
+        let mut bench = Bench::new(2, |policy| policy.max_size = 1);
+        bench.ask(1);
+        let (slot, first) = bench.dialing().remove(0);
+        // The other endpoint refuses, before all else.
+        bench.step(Event::DialFailed { slot, dial: first, fault: Fault::Refused });
+        bench.step(Event::Elapsed);
+        let (slot, dial) = bench.dialing().remove(0);
+        assert_eq!((first.endpoint(), dial.endpoint()), (0, 1));
+        bench.step(Event::Dialed { slot, dial });
+        let sent = bench.now;
+        bench.pass(1_000);
+        see(&mut bench, 1, sent);
+        for fault in answers {
+            assert_eq!(bench.pool.link(ASKERS), Link::Idle, "nobody is to be asked about there");
+            let dial = bench.pool.link(ASKERS + 1).dial().unwrap();
+            bench.step(Event::DialFailed { slot: ASKERS + 1, dial, fault: *fault });
+            bench.pass(2_000);
+            bench.step(Event::Elapsed);
+        }
+        assert_eq!(bench.pool.links().iter().any(|link| link.lease().is_some()), spared, "{answers:?}: {:?}", bench.pool);
+    }
+}
+
+#[test]
+fn nobody_is_given_up_unasked_in_a_pause() {
+    for paused in [false, true] {
+        let mut bench = Bench::new(1, |policy| policy.max_size = 1);
+        if paused {
+            bench.ask(1);
+            bench.open(0);
+            bench.step(Event::Paused);
+            let sent = bench.now;
+            bench.pass(1_000);
+            see(&mut bench, 1, sent);
+        } else {
+            silent_leases(&mut bench, 1, 0);
+        }
+        assert!(matches!(bench.pool.link(0), Link::Suspected { .. }));
+        for _ in 0..2 {
+            bench.pass(2_000);
+            bench.step(Event::Elapsed);
+        }
+        assert_eq!(bench.pool.link(0).lease().is_some(), paused, "{:?}", bench.pool.link(0));
+    }
+}
+
 /// What a lease is doing is seen: a statement, silent since then.
 fn see(bench: &mut Bench, lease: u64, heard_at: Time) -> Vec<Command> {
     let slot = bench.slot_of(lease);
