@@ -213,7 +213,9 @@ fn a_suspected_session_is_asked_about_twice() {
     for again in [false, true] {
         let ask = Some(Command::Ask { dial: DIAL, by: DUE });
         let (open, put) = (suspected(DUE, again, nobody), suspected(DUE, again, asker));
-        assert_eq!(at(BEFORE, open, Event::Questioned { asker: 3 }), (put, ask));
+        for now in [BEFORE, DUE] {
+            assert_eq!(at(now, open, Event::Questioned { asker: 3 }), (put, ask), "until its time is past");
+        }
         assert_eq!(at(BEFORE, put, Event::Questioned { asker: 4 }), (put, None), "once");
         assert_eq!(at(BEFORE, put, Event::Reopened), (open, None), "the time goes on");
         let (late, by) = (suspected(BEFORE, again, nobody), DUE + Span::from_secs(2));

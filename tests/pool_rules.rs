@@ -282,6 +282,68 @@ fn who_fails_fast_is_refused_only_when_there_is_no_session_at_all() {
 }
 
 #[test]
+fn who_fails_fast_waits_for_the_answer_of_a_session_that_is_asked() {
+    let mut bench = Bench::new(1, |policy| {
+        (policy.on_down, policy.max_size, policy.validate) = (OnDown::FailFast, 2, Validate::Always);
+    });
+    bench.ask(1);
+    bench.open(0);
+    bench.ask(2);
+    let (slot, dial) = bench.dialing().remove(0);
+    bench.step(Event::DialFailed { slot, dial, fault: Fault::Refused });
+    let slot = bench.slot_of(1);
+    bench.step(Event::Returned { slot, lease: LeaseId(1), work: Work::AtRest });
+    assert!(matches!(bench.pool.link(slot), Link::Probing { .. }), "{:?}", bench.pool.link(slot));
+    assert!(bench.pool.pacer().outage_since().is_some());
+    assert_eq!(bench.pool.waiters(), 1);
+}
+
+#[test]
+fn in_an_outage_nobody_dials_for_nobody_unless_who_asks_fails_fast() {
+    for (on_down, dials) in [(OnDown::Wait, 0), (OnDown::FailFast, 1)] {
+        let mut bench = Bench::new(1, |policy| (policy.on_down, policy.min_idle) = (on_down, 0));
+        bench.step(Event::Elapsed);
+        assert_eq!(bench.dialing().len(), 0, "there is no outage");
+        bench.ask(1);
+        let (slot, dial) = bench.dialing().remove(0);
+        bench.step(Event::DialFailed { slot, dial, fault: Fault::Refused });
+        bench.step(Event::GaveUp { lease: LeaseId(1) });
+        bench.pass(60_000);
+        bench.step(Event::Elapsed);
+        assert_eq!(bench.dialing().len(), dials, "{on_down:?}");
+    }
+}
+
+#[test]
+fn a_pool_made_smaller_gives_up_as_many_dials_as_have_no_place_and_the_favourites_last() {
+    for (endpoints, gone, left) in [(1, true, 1), (1, false, 0), (3, false, 2)] {
+        let mut bench = Bench::new(endpoints, |policy| (policy.max_size, policy.max_dials) = (3, 3));
+        for lease in 1..=3 {
+            bench.ask(lease);
+        }
+        let (slot, dial) = bench.dialing().remove(0);
+        bench.step(Event::Dialed { slot, dial });
+        if endpoints > 1 {
+            bench.step(Event::GaveUp { lease: LeaseId(3) });
+        }
+        for _ in 0..4 {
+            bench.pass(250);
+            bench.step(Event::Elapsed);
+        }
+        bench.step(Event::Lost { slot, dial, fault: Fault::Lost });
+        if gone {
+            bench.step(Event::Gone { slot, dial });
+        }
+        assert_eq!(bench.dialing().len(), usize::from(endpoints.max(2)));
+        bench.step(Event::Resized { max_size: 1 });
+        let after: Vec<_> = bench.dialing().iter().map(|(_, dial)| dial.endpoint()).collect();
+        // There is a place for each endpoint, and the session that is closing has one still.
+        assert_eq!(after.len(), left, "{after:?}");
+        assert!(left == 0 || after.contains(&0), "{after:?}");
+    }
+}
+
+#[test]
 fn who_fails_fast_waits_out_a_pause_beside_a_session() {
     let mut bench = Bench::new(1, |policy| policy.on_down = OnDown::FailFast);
     bench.fail_once(Fault::Refused);

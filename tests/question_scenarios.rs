@@ -212,7 +212,12 @@ fn an_endpoint_is_spared_for_its_own_last_refusal_alone() {
             bench.pass(2_000);
             bench.step(Event::Elapsed);
         }
-        assert_eq!(bench.pool.links().iter().any(|link| link.lease().is_some()), spared, "{answers:?}: {:?}", bench.pool);
+        assert_eq!(
+            bench.pool.links().iter().any(|link| link.lease().is_some()),
+            spared,
+            "{answers:?}: {:?}",
+            bench.pool
+        );
     }
 }
 
