@@ -340,6 +340,8 @@ fn a_pool_made_smaller_gives_up_as_many_dials_as_have_no_place_and_the_favourite
         // There is a place for each endpoint, and the session that is closing has one still.
         assert_eq!(after.len(), left, "{after:?}");
         assert!(left == 0 || after.contains(&0), "{after:?}");
+        let failed = |endpoint| bench.pool.pacer().phase(endpoint) == Phase::Down;
+        assert!(!(0..endpoints).any(failed), "what is given up has not failed");
     }
 }
 
