@@ -69,7 +69,7 @@ fn a_fleet_too_big_for_a_hard_ceiling_is_falsified_and_its_size_told() {
     };
     let (code, out, _) = told(&["--policy", &fleet(4_000_000), "--only", "L2"]);
     assert_eq!(code, 1, "{out}");
-    assert!(out.contains("clients = 4000000, and from 2400000 on (B5)"), "{out}");
+    assert!(out.contains("clients = 4000000, and from 2280000 on (B5)"), "{out}");
     let (code, out, _) = told(&["--policy", &fleet(1_000_000), "--only", "L2"]);
     assert_eq!(code, 0, "{out}");
 }
