@@ -392,3 +392,34 @@ fn no_more_is_wanted_than_there_is_room_for() {
     }
     assert_eq!((bench.pool.tally().dialing, bench.pool.tally().waiting), (1, 1));
 }
+
+#[test]
+fn of_dials_that_are_too_many_those_elsewhere_are_given_up_first_and_no_more_than_must_be() {
+    let mut bench = Bench::new(3, |policy| (policy.max_size, policy.max_dials) = (6, 2));
+    for lease in 1..=6 {
+        bench.ask(lease);
+    }
+    for _ in 0..2 {
+        bench.pass(250);
+        bench.step(Event::Elapsed);
+    }
+    // The first endpoint answers, its first session is lost, and its place dials again; the hedges stay silent.
+    let opened = |bench: &mut Bench, slot: u16| {
+        let dial = bench.pool.link(slot).dial().unwrap();
+        bench.step(Event::Dialed { slot, dial });
+        dial
+    };
+    let lost = opened(&mut bench, 0);
+    bench.step(Event::Lost { slot: 0, dial: lost, fault: Fault::Lost });
+    bench.step(Event::Gone { slot: 0, dial: lost });
+    bench.ask(7);
+    opened(&mut bench, 3);
+    bench.pass(50);
+    bench.step(Event::Elapsed);
+    let endpoints =
+        |bench: &Bench| bench.dialing().iter().map(|(slot, dial)| (*slot, dial.endpoint())).collect::<Vec<_>>();
+    assert_eq!(endpoints(&bench), [(0, 0), (1, 1), (2, 2), (4, 0)]);
+    // Two sessions, one of them there, and two hedges: three dials.
+    bench.step(Event::Resized { max_size: 2 });
+    assert_eq!(endpoints(&bench), [(0, 0), (2, 2), (4, 0)]);
+}

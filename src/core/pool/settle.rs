@@ -168,8 +168,8 @@ impl Pool {
     /// Whether a dial, or a hedge of one, could be of use.
     pub(super) fn may_dial(&self, policy: &Checked) -> bool {
         let race = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
-        // A race that is won needs no more hedges; and where no place is free, none could start.
-        let hedges = race && self.tally.idle > 0 && self.needed(policy) > 0;
+        // A race that is won needs no more hedges. Where one is needed, a place is free: there is one for each.
+        let hedges = race && self.needed(policy) > 0;
         let held = self.tally.waiting > 0 && self.pacer.held().is_some();
         !self.paused && !self.stopping && !held && (self.tally.waiting > 0 || hedges)
     }
