@@ -45,7 +45,7 @@ pub fn recovery_max_overloaded(policy: &Checked, outage: Span) -> Span {
 /// use relink::{Policy, Span};
 /// let policy = Policy::default().check()?;
 /// let lag = relink_model::bounds::recovery_max_rejected(&policy, Span::from_secs(10));
-/// assert_eq!(lag, Span::from_millis(7_500)); // cap0 = 20 s, shared by √16 slots, times jitter_hi
+/// assert_eq!(lag, Span::from_millis(7_000)); // cap0 = 20 s, shared by √16 slots, times jitter_hi
 /// # Ok::<(), relink::policy::PolicyError>(())
 /// ```
 pub fn recovery_max_rejected(policy: &Checked, outage: Span) -> Span {

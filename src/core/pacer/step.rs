@@ -20,8 +20,8 @@ impl Pacer {
     /// let (pacer, command) = Pacer::new(1).step(&policy, now, Event::Requested { endpoint: 0 }, 0);
     /// let Some(Command::Dial { dial, deadline }) = command else { unreachable!("the first dial starts at once") };
     /// assert_eq!(deadline - now, policy.dial_deadline);
-    /// let (pacer, _) = pacer.step(&policy, now, Event::Failed { dial, fault: Fault::Refused }, u64::MAX / 2);
-    /// assert_eq!(pacer.not_before(0) - now, policy.w0); // drawn from the middle of the jitter
+    /// let (pacer, _) = pacer.step(&policy, now, Event::Failed { dial, fault: Fault::Refused }, 0);
+    /// assert_eq!(pacer.not_before(0) - now, policy.jitter_lo.of(policy.w0)); // the shortest wait there is
     /// # Ok::<(), relink::policy::PolicyError>(())
     /// ```
     #[must_use]

@@ -87,9 +87,9 @@ impl Checked {
     /// use relink::{Policy, Span};
     /// let policy = Policy::default().check()?;
     /// let window = policy.down_window(Span::from_secs(100)); // of an outage that began 100 s ago
-    /// assert_eq!(window, Span::from_secs(8));
-    /// assert_eq!(policy.jitter(window, 0), Span::from_secs(4));
-    /// assert_eq!(policy.jitter(window, u64::MAX), Span::from_secs(12));
+    /// assert_eq!(window, Span::from_millis(8_500));
+    /// assert_eq!(policy.jitter(window, 0), Span::from_millis(4_250));
+    /// assert_eq!(policy.jitter(window, u64::MAX), Span::from_millis(11_900));
     /// # Ok::<(), relink::policy::PolicyError>(())
     /// ```
     #[inline]
