@@ -19,8 +19,8 @@ use stateright::{Checker, Model};
 use toy::Toy;
 
 fn main() {
-    // Cargo says `--bench`; `--test` (as in `cargo test --benches`) asks for a small world, once.
-    let test = std::env::args().any(|arg| arg == "--test");
+    // `cargo bench` says `--bench`; `cargo test --bench` does not, and asks for a small world, once.
+    let test = !std::env::args().any(|arg| arg == "--bench");
     let rounds = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(if test { 1 } else { 5 });
     let toy = Toy::full(4, if test { 3 } else { 4 });
     println!("round  explore s  judge s  stateright s  stateright/explore  judge/explore");

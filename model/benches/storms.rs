@@ -13,8 +13,8 @@ use relink::{Policy, Ratio, Span};
 use relink_model::simulate::{self, Contender, Kind, Outcome, Scenario, World};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // `--test` (as in `cargo test --benches`) asks for little of each.
-    let test = std::env::args().any(|arg| arg == "--test");
+    // `cargo bench` says `--bench`; `cargo test --bench` does not, and asks for little of each.
+    let test = !std::env::args().any(|arg| arg == "--bench");
     let chosen: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|arg| arg == name);
     if wanted("grid") {
@@ -78,19 +78,18 @@ fn grid(test: bool) -> Done {
     Ok(())
 }
 
-/// The mean of a figure over the seeds; none if a run has none.
+/// The mean of a figure over the seeds; an error if a run has none.
 fn mean(
     world: &World,
     contender: &Contender,
     seeds: u64,
     of: impl Fn(&Outcome) -> Option<f64>,
-) -> Result<Option<f64>, Box<dyn Error>> {
-    let mut sum = Some(0.0);
+) -> Result<f64, Box<dyn Error>> {
+    let mut sum = 0.0;
     for seed in 1..=seeds {
-        let figure = of(&run(world, contender, seed)?);
-        sum = sum.zip(figure).map(|(sum, figure)| sum + figure);
+        sum += of(&run(world, contender, seed)?).ok_or("a fleet that never came back has no mean")?;
     }
-    Ok(sum.map(|sum| sum / seeds as f64))
+    Ok(sum / seeds as f64)
 }
 
 /// The mean time to be back, from the record: the sum over its bins of who was not.
@@ -138,10 +137,10 @@ fn curve(test: bool) -> Done {
                 policy.ka = Ratio::from_millionths(ka);
                 Contender::new("relink".to_owned(), policy, slots, None)
             };
-            let mean_s = mean(&lone, &contender(1)?, seeds, mean_s)?.ok_or("not back")?;
-            let p99_s = mean(&lone, &contender(1)?, seeds, |run| run.figures.p99_s)?.ok_or("not back")?;
+            let mean_s = mean(&lone, &contender(1)?, seeds, mean_s)?;
+            let p99_s = mean(&lone, &contender(1)?, seeds, |run| run.figures.p99_s)?;
             let dials = |run: &Outcome| Some(run.figures.dials_per_slot_outage + run.figures.dials_per_slot_after);
-            let dials = mean(&hole, &contender(1)?, if test { 0 } else { seeds }, dials)?.unwrap_or(0.0);
+            let dials = mean(&hole, &contender(1)?, seeds, dials)?;
             let ka = f64::from(ka) / 1e6;
             println!("{connect_s:>7} s  {ka:>4}  {mean_s:>7.2} {p99_s:>7.2}  {dials:>6.1}");
             points.push(Point { ka, dials, p99_s });
@@ -162,11 +161,8 @@ fn curve(test: bool) -> Done {
                 policy.kd = Ratio::from_millionths(kd);
                 Contender::new("relink".to_owned(), policy, slots, None)
             };
-            let p99_s = mean(&lone_refused, &contender(1)?, seeds, |run| run.figures.p99_s)?.ok_or("not back")?;
-            let fleet_of = |of: fn(&Outcome) -> Option<f64>| {
-                let figure = mean(&fleet, &contender(16)?, if test { 0 } else { seeds }, of)?;
-                Ok::<_, Box<dyn Error>>(figure.unwrap_or(0.0))
-            };
+            let p99_s = mean(&lone_refused, &contender(1)?, seeds, |run| run.figures.p99_s)?;
+            let fleet_of = |of: fn(&Outcome) -> Option<f64>| mean(&fleet, &contender(16)?, seeds, of);
             let peak = fleet_of(|run| Some(run.figures.peak_offered_ratio_after_10s))?;
             let ratio = fleet_of(|run| run.figures.makespan_ratio)?;
             let dials = fleet_of(|run| Some(run.figures.dials_per_slot_outage + run.figures.dials_per_slot_after))?;
