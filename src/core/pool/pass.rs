@@ -69,11 +69,14 @@ impl Pool {
         *count = count.saturating_sub(1);
         let count = self.tally.of(after);
         *count = count.saturating_add(1);
-        let count = |all: u16, is: fn(&Link) -> bool| {
-            all.saturating_add(u16::from(is(after))).saturating_sub(u16::from(is(before)))
-        };
-        self.suspected = count(self.suspected, |link| matches!(link, Link::Suspected { .. }));
-        self.unasked = count(self.unasked, |link| matches!(link, Link::Suspected { asker: None, .. }));
+        if let Link::Suspected { asker, .. } = before {
+            self.suspected = self.suspected.saturating_sub(1);
+            self.unasked = self.unasked.saturating_sub(u16::from(asker.is_none()));
+        }
+        if let Link::Suspected { asker, .. } = after {
+            self.suspected = self.suspected.saturating_add(1);
+            self.unasked = self.unasked.saturating_add(u16::from(asker.is_none()));
+        }
         match (matches!(before, Link::Online { .. }), matches!(after, Link::Online { .. })) {
             (true, false) if self.free.last() == Some(&slot) => {
                 self.free.pop();

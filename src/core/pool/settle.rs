@@ -20,11 +20,8 @@ impl Pool {
         self.refuse_hopeless(turn);
         self.want(turn);
         self.hold_back(turn);
-        self.dial(turn);
         // A dial that starts for an asker may be due a hedge.
-        while self.dial_askers(turn) {
-            self.dial(turn);
-        }
+        while self.may_dial(turn.policy) && self.dial(turn) || self.dial_askers(turn) {}
     }
 
     /// Closes up to `most` of the free sessions. The one that was used longest ago goes first.
@@ -142,35 +139,38 @@ impl Pool {
         }
     }
 
-    /// Starts what the pacer lets start now, and wakes for what it lets start later.
-    fn dial(&mut self, turn: &mut Turn<'_>) {
-        while self.may_dial(turn.policy) {
-            let hedge = self.tally.waiting == 0;
-            let next = self.pacer.next(hedge);
-            if next.at > turn.now {
-                return turn.wake_at(next.at);
-            }
-            let from = if hedge { Link::Idle } else { Link::Waiting };
-            let Some(slot) = self.find(&from) else { return };
-            if hedge {
-                self.pass(turn, slot, link::Event::Wanted, None);
-            }
-            let Some(pacer::Command::Dial { dial, deadline }) =
-                self.pace(turn, pacer::Event::Requested { endpoint: next.endpoint })
-            else {
-                return;
-            };
-            self.pass(turn, slot, link::Event::Granted { dial, deadline, topology: self.topology }, None);
-            turn.out.push(Command::Dial { slot, dial });
+    /// Starts a dial if the pacer lets it start now, or wakes for when it does. Whether one has started.
+    fn dial(&mut self, turn: &mut Turn<'_>) -> bool {
+        let hedge = self.tally.waiting == 0;
+        let next = self.pacer.next(hedge);
+        if next.at > turn.now {
+            turn.wake_at(next.at);
+            return false;
         }
+        let from = if hedge { Link::Idle } else { Link::Waiting };
+        let Some(slot) = self.find(&from) else { return false };
+        if hedge {
+            self.pass(turn, slot, link::Event::Wanted, None);
+        }
+        let Some(pacer::Command::Dial { dial, deadline }) =
+            self.pace(turn, pacer::Event::Requested { endpoint: next.endpoint })
+        else {
+            return false;
+        };
+        self.pass(turn, slot, link::Event::Granted { dial, deadline, topology: self.topology }, None);
+        turn.out.push(Command::Dial { slot, dial });
+        true
     }
 
     /// Whether a dial, or a hedge of one, could be of use.
     pub(super) fn may_dial(&self, policy: &Checked) -> bool {
-        let race = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
-        // A race that is won needs no more hedges. Where one is needed, a place is free: there is one for each.
-        let hedges = race && self.needed(policy) > 0;
-        let held = self.tally.waiting > 0 && self.pacer.held().is_some();
-        !self.paused && !self.stopping && !held && (self.tally.waiting > 0 || hedges)
+        let of_use = if self.tally.waiting > 0 {
+            self.pacer.held().is_none()
+        } else {
+            // A race that is won needs no more hedges. Where one is needed, a place is free: there is one for each.
+            let race = self.tally.dialing > 0 && self.tally.dialing < u16::from(self.pacer.endpoints());
+            race && self.needed(policy) > 0
+        };
+        of_use && !self.paused && !self.stopping
     }
 }
