@@ -59,7 +59,7 @@ pub(crate) async fn dial(
     };
     life.dialing = false;
     let Met { role, direct, identity, promoted } = met;
-    let observer = Observer::new(seen, Arc::clone(&postgres.rules), endpoint.to_string());
+    let observer = Observer::new(seen, direct, Arc::clone(&postgres.rules), endpoint.to_string());
     let client = Session { client, observer, endpoint: index, peer, direct, identity, promoted };
     Ok(Opened { client, role, life: Box::pin(life) })
 }

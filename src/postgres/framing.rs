@@ -63,6 +63,7 @@ pub(crate) struct Framing {
     key_have: usize,
     /// The last error of the server's since the last ReadyForQuery.
     last_words: LastWords,
+    failed_inside: bool,
     lost: bool,
 }
 
@@ -90,6 +91,7 @@ impl Framing {
             key: [0; 4],
             key_have: 0,
             last_words: LastWords::new(),
+            failed_inside: false,
             lost: false,
         }
     }
@@ -152,6 +154,11 @@ impl Framing {
     /// The SQLSTATE of the error that ends the session, when the server has sent one.
     pub(crate) const fn fatal(&self) -> Option<[u8; 5]> {
         self.last_words.fatal()
+    }
+
+    /// Whether the last error came in a transaction that an earlier request had begun, and no request had left by then.
+    pub(crate) const fn failed_inside(&self) -> bool {
+        self.failed_inside
     }
 
     /// The process id that the server, or a proxy, gave with the cancel key.
@@ -267,6 +274,7 @@ impl Framing {
         self.status_byte = 0;
         if tag == b'E' {
             self.last_words = LastWords::new();
+            self.failed_inside = !self.outside() && matches!(self.status, Status::Open);
         }
     }
 

@@ -107,6 +107,28 @@ fn inside_a_transaction_only_its_end_is_durable() {
 }
 
 #[test]
+fn an_error_is_inside_a_transaction_that_an_earlier_request_has_begun_and_none_has_left() {
+    let fails = |framing: &mut Framing| {
+        framing.incoming(&message(b'E', b"C25006\0\0"));
+        let inside = framing.failed_inside();
+        ready(framing, b'E');
+        assert_eq!(framing.failed_inside(), inside, "until the next error");
+        inside
+    };
+    let mut framing = startup();
+    query(&mut framing, "begin; insert into t values (1)");
+    assert!(!fails(&mut framing));
+    query(&mut framing, "insert into t values (1)");
+    assert!(!fails(&mut framing), "it had failed before");
+    let mut framing = in_transaction();
+    query(&mut framing, "insert into t values (1)");
+    assert!(fails(&mut framing));
+    let mut framing = in_transaction();
+    query(&mut framing, "commit; begin; insert into t values (1)");
+    assert!(!fails(&mut framing));
+}
+
+#[test]
 fn what_is_sent_behind_a_rollback_may_run_outside() {
     let mut framing = in_transaction();
     query(&mut framing, "ROLLBACK");

@@ -7,18 +7,29 @@ use std::{
 
 use tokio_postgres::{Client, Statement, error::SqlState};
 
-use super::{error::Error, evidence::Observed, life::Seen, prepared::Prepared};
+use super::{error::Error, evidence::Observed, life::Seen, prepared::Prepared, role};
 use crate::{Fault, Phase, Rule, Session, Work, adapter::Failure};
 
 /// What is known of one session by all who see its errors: its calls, its transactions, its streams.
 struct Witness {
     seen: Seen,
+    /// What the server reports is true of it.
+    direct: bool,
     /// The user's own rows of the fault table.
     rules: Arc<[Rule]>,
     endpoint: Arc<str>,
     prepared: Prepared,
     /// Tells the pool that the server seems to have lost its role; set when a pool has the session.
     demoted: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Witness {
+    /// Whether a transaction that may not write was made so by its borrower. That is fixed when it begins, and a server that
+    /// makes all of them so reports it with the answer to BEGIN at the latest (PostgreSQL 14).
+    fn is_read_only_by_wish(&self) -> bool {
+        let inside = self.direct && self.seen.watch().failed_inside();
+        inside && role::reported(&self.seen).is_some_and(|role| !role.in_recovery && !role.default_read_only)
+    }
 }
 
 /// Observes on behalf of a session, or of a transaction on it.
@@ -30,9 +41,9 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn new(seen: Seen, rules: Arc<[Rule]>, endpoint: String) -> Self {
+    pub(crate) fn new(seen: Seen, direct: bool, rules: Arc<[Rule]>, endpoint: String) -> Self {
         let (prepared, demoted) = (Prepared::default(), OnceLock::new());
-        let witness = Witness { seen, rules, endpoint: endpoint.into(), prepared, demoted };
+        let witness = Witness { seen, direct, rules, endpoint: endpoint.into(), prepared, demoted };
         Self { witness: Arc::new(witness), read_only: false }
     }
 
@@ -100,7 +111,8 @@ impl Observer {
             Some(_) | None => observed.clone().failure(phase, &witness.rules),
         };
         if failure.fault == Fault::WrongRole {
-            if self.read_only && error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
+            let refused = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+            if refused && (self.read_only || witness.is_read_only_by_wish()) {
                 // By its borrower's own wish, whatever the server's role.
                 failure.fault = Fault::Query;
             } else {

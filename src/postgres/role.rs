@@ -120,7 +120,7 @@ async fn role_of(session: &Session) -> Result<Role, Error> {
 }
 
 /// What the server reported by itself (PostgreSQL 14 and later).
-fn reported(seen: &Seen) -> Option<Role> {
+pub(crate) fn reported(seen: &Seen) -> Option<Role> {
     Some(Role {
         in_recovery: seen.parameter("in_hot_standby")? == "on",
         default_read_only: seen.parameter("default_transaction_read_only")? == "on",

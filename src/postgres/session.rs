@@ -29,10 +29,13 @@ use crate::Work;
 /// does not learn of it, until [`Session::explain`] is asked what it means. (That a session has ended,
 /// and with what in flight, is seen however it is used.)
 ///
-/// A write that is refused as read-only (25006) counts as evidence that the server has lost its role, unless it
-/// was made in a transaction begun with [`TransactionBuilder::read_only`]. What a borrower's own statement
-/// makes read-only (`BEGIN READ ONLY`, `SET`) is not told apart: the error is then
-/// [`Fault::WrongRole`](crate::Fault::WrongRole), and costs each session a question before it is lent again.
+/// A write that is refused as read-only (25006) counts as evidence that the server has lost its role: the error is
+/// [`Fault::WrongRole`](crate::Fault::WrongRole), and costs each session a question before it is lent again. It does
+/// not count in a transaction that its borrower has made read-only, by [`TransactionBuilder::read_only`] or, where
+/// nothing stands between this process and a server of PostgreSQL 14 or later, by `BEGIN READ ONLY` or
+/// `SET TRANSACTION READ ONLY`: the error is then [`Fault::Query`](crate::Fault::Query). Nor can it be told there
+/// whether `default_transaction_read_only` was set by the session or for all of them, so that it counts; the
+/// question tells, and the session stays. A transaction that is begun by the same text as the write counts, too.
 ///
 /// Several calls at once share the session: when it ends, all that were in flight are told the same, which is
 /// ambiguous if it is for one of them.

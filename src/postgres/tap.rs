@@ -31,6 +31,8 @@ const BLOCKED: u8 = 16;
 const PARKED: u8 = 32;
 /// The client has sent all of a request and waits for the answer.
 const WAITING: u8 = 64;
+/// The last error came in a transaction that an earlier request had begun.
+const FAILED_INSIDE: u8 = 128;
 
 /// What the tap has seen, for whoever asks; written by the tap alone.
 #[derive(Debug)]
@@ -74,6 +76,11 @@ impl Watch {
         } else {
             Work::AtRest
         }
+    }
+
+    /// Whether the last error of the server's came in a transaction that had been open before.
+    pub(crate) fn failed_inside(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & FAILED_INSIDE != 0
     }
 
     /// Whether the boundaries of messages are lost.
@@ -142,7 +149,8 @@ impl Watch {
             | flag(framing.lost(), LOST)
             | flag(blocked, BLOCKED)
             | flag(parked, PARKED)
-            | flag(framing.waiting(), WAITING);
+            | flag(framing.waiting(), WAITING)
+            | flag(framing.failed_inside(), FAILED_INSIDE);
         self.flags.store(flags, Ordering::Release);
         self.answered.store(framing.answered(), Ordering::Release);
     }

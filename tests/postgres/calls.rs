@@ -1,6 +1,6 @@
 //! The calls of a lease: every error says what became of the work, and nobody has to ask.
 
-use std::{error::Error as _, pin::pin};
+use std::{error::Error as _, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
@@ -14,7 +14,7 @@ use tokio_postgres::{Client, GenericClient, IsolationLevel, error::SqlState, typ
 
 use crate::{
     common::{Run, comes},
-    scene::{backend, pool_at},
+    scene::{self, backend, pool_at},
     support::Postgres,
 };
 
@@ -255,26 +255,73 @@ async fn a_write_in_a_transaction_begun_read_only_is_no_demotion_but_any_other_i
     drop(run.served().await);
     assert_eq!(probes(&run), before);
 
-    // Begun by a statement: relink does not read what it says and asks, which costs a round trip.
+    // Begun or made so by a statement: the server has reported that neither it nor its default did.
     let transaction = lease.build_transaction().read_only(true).read_only(false).start().await.unwrap();
     transaction.batch_execute("SET TRANSACTION READ ONLY").await.unwrap();
     let mut rows =
         pin!(transaction.query_raw("INSERT INTO t VALUES (1) RETURNING a", std::iter::empty::<i32>()).await.unwrap());
     let error = rows.next().await.unwrap().unwrap_err();
-    assert_eq!(error.fault(), Fault::WrongRole, "{error}");
+    assert_eq!((error.fault(), error.session()), (Fault::Query, Session::Usable), "{error}");
     drop(transaction);
+    lease.batch_execute("BEGIN READ ONLY").await.unwrap();
+    let unseen = Client::batch_execute(&lease, "INSERT INTO t VALUES (1)").await.unwrap_err();
+    assert_eq!(lease.explain(unseen).fault(), Fault::Query);
+    lease.batch_execute("ROLLBACK").await.unwrap();
+    drop(run.served().await);
+    assert_eq!(probes(&run), before);
+
+    // The session's own default looks like a demotion, which costs the other a round trip.
+    lease.batch_execute("SET default_transaction_read_only = on").await.unwrap();
+    let error = lease.execute("INSERT INTO t VALUES (1)", &[]).await.unwrap_err();
+    assert_eq!((error.fault(), error.session()), (Fault::WrongRole, Session::Usable), "{error}");
+    lease.batch_execute("RESET default_transaction_read_only").await.unwrap();
     drop(run.served().await);
     assert_eq!(probes(&run), before + 1);
-    assert_eq!((run.dials(), run.losses().len()), (2, 0));
 
-    // The same by a way that is not observed: the pool learns of it when it is asked what it means.
+    // By a way that is not observed the pool learns of it when it is asked what it means; and what is begun and fails in
+    // one text began with nobody having been told of the server.
     let unseen = Client::batch_execute(&lease, "BEGIN READ ONLY; INSERT INTO t VALUES (1)").await.unwrap_err();
     drop(run.served().await);
     assert_eq!(probes(&run), before + 1);
     assert_eq!(lease.explain(unseen).fault(), Fault::WrongRole);
     drop(run.served().await);
     assert_eq!(probes(&run), before + 2);
+    assert_eq!((run.dials(), run.losses().len()), (2, 0));
     drop(lease);
+    run.ends(&server).await;
+}
+
+/// Whether transactions may write is fixed when they begin; whoever changed it for all has had it reported by then.
+#[tokio::test]
+async fn a_write_refused_because_the_servers_default_has_turned_is_a_demotion_in_transactions_too() {
+    let server = server_with_a_table();
+    let run = Run::start(&format!("{}?target_session_attrs=read-write", server.url("app")), scene::plain(|_| {}));
+    let mut lease = run.served().await;
+    let default = |value: &str| {
+        server.psql(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).unwrap();
+        server.reload().unwrap();
+    };
+    for value in ["on", "off", "on"] {
+        default(value);
+        comes("a transaction by the new default", async || {
+            let transaction = lease.transaction().await.unwrap();
+            let written = transaction.execute("INSERT INTO t VALUES (1)", &[]).await;
+            match (value, written) {
+                ("on", Err(error)) => {
+                    assert_eq!(error.fault(), Fault::WrongRole, "{error}");
+                    Some(())
+                }
+                ("off", Ok(_)) => Some(()),
+                (_, Ok(_) | Err(_)) => None,
+            }
+        })
+        .await;
+    }
+    drop(lease);
+    let error = run.get_within(Duration::from_secs(2)).await.expect_err("no session may write");
+    assert_eq!(error.fault(), Fault::WrongRole, "{error}");
+    default("off");
+    run.served().await.execute("INSERT INTO t VALUES (1)", &[]).await.unwrap();
     run.ends(&server).await;
 }
 
