@@ -115,7 +115,8 @@ pub trait Connect: Send + Sync + 'static {
     fn reset(&self, client: &mut Self::Client) -> impl Future<Output = Result<Role, Failure>> + Send;
 
     /// What the session is doing. Never waits: a few nanoseconds, and where the driver still holds
-    /// requests back, the time to hand them to the kernel.
+    /// requests back, the time to hand them to the kernel. Asked whenever a session comes back, before anybody else can be
+    /// lent it: what its server has told meanwhile may be looked at here.
     fn work(&self, client: &Self::Client) -> Work;
 
     /// What can be seen of the session from now on. Called once, before anybody is lent it.

@@ -3,6 +3,8 @@
 //! Messages and their order are those of the PostgreSQL manual, chapter "Frontend/Backend Protocol",
 //! version 3.0.
 
+use std::mem;
+
 use super::{
     last_words::LastWords,
     messages::{Piece, Reader},
@@ -64,6 +66,8 @@ pub(crate) struct Framing {
     /// The last error of the server's since the last ReadyForQuery.
     last_words: LastWords,
     failed_inside: bool,
+    /// A parameter was reported after the start-up.
+    turned: bool,
     lost: bool,
 }
 
@@ -92,6 +96,7 @@ impl Framing {
             key_have: 0,
             last_words: LastWords::new(),
             failed_inside: false,
+            turned: false,
             lost: false,
         }
     }
@@ -159,6 +164,11 @@ impl Framing {
     /// Whether the last error came in a transaction that an earlier request had begun, and no request had left by then.
     pub(crate) const fn failed_inside(&self) -> bool {
         self.failed_inside
+    }
+
+    /// Whether a parameter was reported since this was last asked, those of the start-up left out.
+    pub(crate) const fn take_turned(&mut self) -> bool {
+        mem::replace(&mut self.turned, false)
     }
 
     /// The process id that the server, or a proxy, gave with the cancel key.
@@ -296,6 +306,8 @@ impl Framing {
     fn answer_ends(&mut self, tag: u8) {
         match tag {
             b'Z' => self.ready(),
+            // ParameterStatus: at the start-up all of them, and then what has changed.
+            b'S' => self.turned |= self.done > 0,
             // BindComplete.
             b'2' => self.bound = true,
             // CopyInResponse.

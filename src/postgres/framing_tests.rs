@@ -129,6 +129,21 @@ fn an_error_is_inside_a_transaction_that_an_earlier_request_has_begun_and_none_h
 }
 
 #[test]
+fn a_parameter_that_is_reported_after_the_start_up_has_turned() {
+    let status = message(b'S', b"in_hot_standby\0off\0");
+    let mut framing = Framing::new();
+    framing.outgoing(&message(0, b"\0\x03\0\0user\0x\0\0"));
+    framing.incoming(&status);
+    ready(&mut framing, b'I');
+    assert!(!framing.take_turned());
+    query(&mut framing, "select 1");
+    framing.incoming(&status[..4]);
+    assert!(!framing.take_turned(), "not all of it has come");
+    framing.incoming(&status[4..]);
+    assert!(framing.take_turned() && !framing.take_turned(), "told once");
+}
+
+#[test]
 fn what_is_sent_behind_a_rollback_may_run_outside() {
     let mut framing = in_transaction();
     query(&mut framing, "ROLLBACK");

@@ -227,7 +227,10 @@ impl Connect for Postgres {
     }
 
     fn work(&self, session: &Session) -> Work {
-        session.work()
+        let work = session.work();
+        // Behind it, for what was held back until then may have been answered.
+        role::heed(self.config.target, session);
+        work
     }
 
     fn watch(&self, session: &Session) -> Watch {

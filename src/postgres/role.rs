@@ -119,6 +119,15 @@ async fn role_of(session: &Session) -> Result<Role, Error> {
     if role.default_read_only { again(&session.client, CONFIRMED).await } else { Ok(role) }
 }
 
+/// Tells the pool if the server has reported since the last look that it is not what is wanted: one that was promoted in
+/// place, or whose default has turned. A session's own SET looks the same, and costs each session a question.
+pub(crate) fn heed(target: Target, session: &Session) {
+    let turned = session.direct && session.seen().watch().take_turned();
+    if turned && reported(session.seen()).is_some_and(|role| !target.accepts(role)) {
+        session.observer.demoted();
+    }
+}
+
 /// What the server reported by itself (PostgreSQL 14 and later).
 pub(crate) fn reported(seen: &Seen) -> Option<Role> {
     Some(Role {

@@ -34,8 +34,9 @@ use crate::Work;
 /// not count in a transaction that its borrower has made read-only, by [`TransactionBuilder::read_only`] or, where
 /// nothing stands between this process and a server of PostgreSQL 14 or later, by `BEGIN READ ONLY` or
 /// `SET TRANSACTION READ ONLY`: the error is then [`Fault::Query`](crate::Fault::Query). Nor can it be told there
-/// whether `default_transaction_read_only` was set by the session or for all of them, so that it counts; the
-/// question tells, and the session stays. A transaction that is begun by the same text as the write counts, too.
+/// whether `default_transaction_read_only` was set by the session or for all of them, so that it counts, and even
+/// without a write when a session comes back with it to who wants to write; the question tells, and the session stays.
+/// A transaction that is begun by the same text as the write counts, too.
 ///
 /// Several calls at once share the session: when it ends, all that were in flight are told the same, which is
 /// ambiguous if it is for one of them.

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -43,6 +43,8 @@ pub(crate) struct Watch {
     /// When the client last began to wait.
     waits_ms: AtomicU64,
     flags: AtomicU8,
+    /// A parameter was reported that nobody has looked at.
+    turned: AtomicBool,
     answered: AtomicU64,
     /// The process id, or a number that none can be.
     key_pid: AtomicI64,
@@ -57,6 +59,7 @@ impl Watch {
             traffic,
             waits_ms: AtomicU64::new(0),
             flags: AtomicU8::new(0),
+            turned: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             key_pid: AtomicI64::new(i64::MIN),
             fatal: AtomicU64::new(0),
@@ -132,6 +135,11 @@ impl Watch {
         (code != [0; 5]).then(|| String::from_utf8_lossy(&code).into_owned())
     }
 
+    /// Whether a parameter was reported since this was last asked. One load while none was.
+    pub(crate) fn take_turned(&self) -> bool {
+        self.turned.load(Ordering::Acquire) && self.turned.swap(false, Ordering::AcqRel)
+    }
+
     /// The process id that came with the cancel key.
     pub(crate) fn key_pid(&self) -> Option<i32> {
         i32::try_from(self.key_pid.load(Ordering::Acquire)).ok()
@@ -205,6 +213,9 @@ impl<S: AsyncRead + TakeBack + Unpin> AsyncRead for Tap<S> {
             tap.watch.traffic.hear(now_ms);
             if let Some(pid) = tap.framing.key_pid() {
                 tap.watch.key_pid.store(i64::from(pid), Ordering::Release);
+            }
+            if tap.framing.take_turned() {
+                tap.watch.turned.store(true, Ordering::Release);
             }
             let [a, b, c, d, e] = tap.framing.fatal().unwrap_or_default();
             tap.watch.fatal.store(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]), Ordering::Release);

@@ -33,3 +33,4 @@ mod stops;
 mod support;
 #[cfg(feature = "rustls")]
 mod tls;
+mod turning;
