@@ -285,7 +285,7 @@ async fn a_dial_dropped_while_it_connects_leaves_no_socket() {
 }
 
 /// The number in the name that the driver has given a statement.
-async fn number_of(lease: &Lease, text: &str) -> u32 {
+pub(crate) async fn number_of(lease: &Lease, text: &str) -> u32 {
     let row = lease.query_one("SELECT name FROM pg_prepared_statements WHERE statement = $1", &[&text]).await.unwrap();
     row.get::<_, String>(0).trim_start_matches('s').parse().unwrap()
 }
