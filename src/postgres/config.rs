@@ -151,7 +151,7 @@ impl Config {
     /// timeline looked up at each dial and each re-check of a session, in a round trip that they take anyway on a direct
     /// path, and one more in a dial through a proxy. One below the highest that a server of this set has shown, of the
     /// same database, is [`Fault::WrongRole`](crate::Fault::WrongRole). An endpoint whose server does not know the
-    /// question, or refuses it, is not asked again; those of the others are.
+    /// question, or refuses it, is not asked again for an hour; those of the others are.
     ///
     /// What remains: as long as the old primary answers, nobody may have dialed the new one, and then nobody here knows of
     /// it. Whoever does can call [`Pool::demoted`](crate::adapter::Pool::demoted), which has every session asked again, but

@@ -1,13 +1,14 @@
 //! Old primaries: one that was cut off when its standby was promoted goes on taking writes, and nothing in its answers
 //! shows that they will be thrown away. The number of its timeline does, beside that of the new one.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::role::LEARNED_FOR;
 use crate::{Fault, adapter::Failure};
 
 /// Each promotion begins a timeline, whose number is the first eight digits of a log file's name.
@@ -31,24 +32,35 @@ pub(crate) struct Fence {
 /// An endpoint, as far as it tells its history.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
-    /// Its server does not know the question, or does not let us ask.
-    is_mute: AtomicBool,
+    /// When its server last did not know the question, or did not let us ask.
+    mute_at: Mutex<Option<Instant>>,
 }
 
 impl Source {
     /// The history of a session's server; `None` for a standby, and where it cannot be known.
     pub(crate) async fn ask(&self, client: &Client) -> Option<History> {
-        if self.is_mute.load(Ordering::Relaxed) {
+        if self.is_mute(Instant::now()) {
             return None;
         }
         match client.simple_query(QUESTION).await {
             Ok(answer) => answer.iter().find_map(read),
             Err(error) => {
-                let refused = error.code().is_some_and(|code| code.code().starts_with("42"));
-                self.is_mute.fetch_or(refused, Ordering::Relaxed);
+                if error.code().is_some_and(|code| code.code().starts_with("42")) {
+                    self.refused(Instant::now());
+                }
                 None
             }
         }
+    }
+
+    fn refused(&self, now: Instant) {
+        *self.mute_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Whether asking would only fail. Not for ever: the name may lead to another server by now, or the right be granted.
+    fn is_mute(&self, now: Instant) -> bool {
+        let mute_at = *self.mute_at.lock().unwrap_or_else(PoisonError::into_inner);
+        mute_at.is_some_and(|at| now.duration_since(at) < LEARNED_FOR)
     }
 }
 
@@ -94,7 +106,19 @@ fn read(message: &SimpleQueryMessage) -> Option<History> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn who_has_refused_the_question_is_asked_again_after_an_hour() {
+        let (source, begun) = (Source::default(), Instant::now());
+        assert!(!source.is_mute(begun));
+        source.refused(begun);
+        assert!(source.is_mute(begun));
+        assert!(source.is_mute(begun + LEARNED_FOR - Duration::from_millis(1)));
+        assert!(!source.is_mute(begun + LEARNED_FOR));
+    }
 
     #[test]
     fn only_an_older_timeline_of_the_same_database_is_refused() {

@@ -10,8 +10,9 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
 use super::{Place, Postgres, evidence, life::Seen, session::Session};
 use crate::{Fault, Phase, Role, Target, adapter::Failure};
 
-/// How long a path is taken to be direct, or not, without asking again.
-const LEARNED_FOR: Duration = Duration::from_secs(3_600);
+/// How long what was learned of an endpoint holds without asking again: whether the path to it is direct, and whether its
+/// server tells its history.
+pub(crate) const LEARNED_FOR: Duration = Duration::from_secs(3_600);
 
 /// The largest process id that a server can have: Linux's `PID_MAX_LIMIT` (proc(5), 2^22). A proxy
 /// that invents one mostly exceeds it.
