@@ -170,13 +170,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "hole",
         about: "every packet of the live sessions dropped, new connections fine",
-        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::Any) },
+        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::InFlight) },
         play: Play::Hole(Way::Dropped),
     },
     Scenario {
         name: "hole-proxy",
         about: "a proxy that reads the live sessions no more, new connections fine",
-        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::Any) },
+        goal: Goal { all_s: Some(SILENCE), ..Goal::of(Errors::InFlight) },
         play: Play::Hole(Way::Stranded),
     },
     Scenario {
@@ -308,7 +308,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "long",
         about: "a statement of 60 s while every packet of all other sessions is dropped",
-        goal: Goal { caller_s: Some(61.0), ..Goal::of(Errors::Any) },
+        goal: Goal { caller_s: Some(61.0), ..Goal::of(Errors::InFlight) },
         play: Play::Long(seconds(60)),
     },
     Scenario {
