@@ -155,7 +155,10 @@ impl Config {
     ///
     /// What remains: as long as the old primary answers, nobody may have dialed the new one, and then nobody here knows of
     /// it. Whoever does can call [`Pool::demoted`](crate::adapter::Pool::demoted), which has every session asked again, but
-    /// only a server that is stopped, or that waits for its standby (`synchronous_standby_names`), loses no writes.
+    /// only a server that is stopped, or that waits for its standby (`synchronous_standby_names`), loses no writes. What was
+    /// seen is known to one pool, and forgotten with it: a process that starts afterwards and reaches only the old one knows
+    /// nothing. And two standbys that were promoted beside each other may be on timelines of the same number, so that neither
+    /// is refused.
     #[must_use]
     pub fn fenced(mut self, fenced: bool) -> Self {
         self.fenced = fenced;
