@@ -79,7 +79,9 @@ impl Default for Transport {
 /// `target_session_attrs=primary|standby|prefer-standby`, `sslmode=verify-ca|verify-full` and `sslrootcert=FILE`.
 ///
 /// With `prefer-standby` a primary among several hosts is passed over once in ten minutes, and dialed again like a host that has
-/// refused; whoever has answered by then serves. Sessions with it go on, to the policy's `lifetime_max` at most.
+/// refused; whoever has answered by then serves. Sessions with it go on, to the policy's `lifetime_max` at most. That is
+/// how a standby that has come back is found. Where none has, it is told as a dial that has failed, though sessions with
+/// the primary are there, and costs each of them a question before it is lent again.
 ///
 /// With `load_balance_hosts=random` the order of the hosts is drawn once for each configuration, so that the processes of a
 /// fleet spread; the sessions of one pool go where its first one went, as without it.
