@@ -53,7 +53,7 @@ impl<C: Connect> Builder<C> {
             trace.begin(&self.policy, count);
         }
         let shared = Arc::new(Shared::new(self.connect, self.policy, runtime.clone(), self.trace, self.seed));
-        runtime.spawn(session::timer(Arc::downgrade(&shared)));
+        runtime.spawn(session::timer(session::Ticking::new(&shared)));
         // Nothing has happened yet; the step that follows from that starts the first dials.
         shared.feed(pool::Event::Resumed);
         Ok(Pool { shared })

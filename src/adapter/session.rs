@@ -40,6 +40,25 @@ impl<C: Connect> Drop for End<C> {
     }
 }
 
+/// Tells the pool when its timer has ended before the pool: so has their runtime, and nothing that is due comes any
+/// more. Between two dials there is no other task that could tell.
+pub(super) struct Ticking<C: Connect>(Weak<Shared<C>>);
+
+impl<C: Connect> Ticking<C> {
+    pub(super) fn new(shared: &Arc<Shared<C>>) -> Self {
+        Self(Arc::downgrade(shared))
+    }
+}
+
+impl<C: Connect> Drop for Ticking<C> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            let deadline = shared.now();
+            shared.feed(pool::Event::Stopped { deadline });
+        }
+    }
+}
+
 /// Tells the borrower of a session when nothing more will be told of it.
 struct Over(Arc<Ending>);
 
@@ -139,7 +158,8 @@ pub(super) async fn ask<C: Connect>(shared: Weak<Shared<C>>, connect: Arc<C>, in
 }
 
 /// Wakes the machine when its timeout has come. Ends with the pool.
-pub(super) async fn timer<C: Connect>(shared: Weak<Shared<C>>) {
+pub(super) async fn timer<C: Connect>(ticking: Ticking<C>) {
+    let Ticking(ref shared) = ticking;
     loop {
         let Some(strong) = shared.upgrade() else { return };
         let at = shared::armed(&strong);
