@@ -39,7 +39,7 @@ pub(crate) async fn dial(
     };
     // Beside each other: a server gives little time for authentication, and the policy little for the transport.
     let (password, (wire, peer)) = tokio::try_join!(postgres.password(), reached)?;
-    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer).await?, ways.to(&peer));
+    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer, &postgres.rules).await?, ways.to(&peer));
     let watch = tap.watch();
     let mut driver = postgres.config.driver.clone();
     if let Some(password) = password {

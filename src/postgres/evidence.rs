@@ -78,6 +78,16 @@ impl From<&io::Error> for Observed {
 }
 
 impl Observed {
+    /// Nothing but words of relink's own.
+    pub(crate) fn said(words: impl Into<String>) -> Self {
+        Self { message: words.into(), ..Self::default() }
+    }
+
+    /// The same behind words of relink's own.
+    pub(crate) fn behind(self, words: &str) -> Self {
+        Self { message: format!("{words}: {}", self.message), ..self }
+    }
+
     /// The facts as the classifier takes them.
     pub fn evidence(&self, phase: Phase) -> Evidence<'_> {
         Evidence {

@@ -1,15 +1,15 @@
 //! What PostgreSQL's, PgBouncer's and tokio-postgres' errors mean: one table, the first match wins.
 //!
 //! The order is: PgBouncer's texts (its SQLSTATE says nothing), SQLSTATEs from the particular to whole
-//! classes, transport errors, the driver's own kinds, the other I/O errors. A row without a phase is
-//! fitted to it by [`classify`](crate::classify).
+//! classes, relink's own words, transport errors, the driver's own kinds, the other I/O errors. A row
+//! without a phase is fitted to it by [`classify`](crate::classify).
 //!
 //! Sources: "manual" is the PostgreSQL manual, appendix "PostgreSQL Error Codes"; "observed" names the
 //! row of `tests/data/postgres_faults.json` (PostgreSQL 15.18, PgBouncer 1.18.0, tokio-postgres 0.7.18)
 //! in which the error was seen after the fault had been injected into a real server.
 //!
 //! The server's own messages are localised, so no row matches them. Texts are matched only where
-//! nothing else exists: PgBouncer does not localise, nor do tokio-postgres and the standard library.
+//! nothing else exists: PgBouncer does not localise, nor do tokio-postgres, the standard library and relink.
 
 use alloc::borrow::Cow;
 
@@ -142,6 +142,24 @@ pub static TABLE: &[Rule] = &[
     code("HV", Query, "manual: class HV, foreign data wrapper error"),
     code("P0", Query, "manual: class P0, PL/pgSQL error"),
     code("XX", Query, "manual: class XX, internal error while running the statement"),
+    // relink's own words of what it does before the driver. They come before the I/O errors, for a name service
+    // fails by any of those. What it answers may be otherwise in a moment: where names follow running instances, an
+    // unknown name is an instance that has not started yet. Whoever knows better says so in a row of the policy.
+    driver("cannot look up", Unreachable, "relink's transport; observed: s9, s10, s11, s13: name resolution")
+        .at(Connect),
+    driver("does not offer TLS", Misconfigured, "manual, 54.2.10: N answers an SSLRequest").at(Connect),
+    driver(
+        "answered the request for TLS with an error",
+        Overloaded,
+        "manual, 54.2.10: the server cannot start a process",
+    )
+    .at(Connect),
+    driver(
+        "does not speak the PostgreSQL protocol",
+        Misconfigured,
+        "manual, 54.2.10: only S, N and E answer an SSLRequest",
+    )
+    .at(Connect),
     // The transport broke. Before the driver's kinds, because a TLS handshake can be cut off too.
     io("ConnectionReset", Lost, "observed: n11 RST by a middlebox, x4 peer resets in handshake"),
     io("UnexpectedEof", Lost, "POSIX read: end of stream where more was due"),
@@ -175,8 +193,7 @@ pub static TABLE: &[Rule] = &[
     driver("error deserializing column", Query, "tokio-postgres source: the answer had come"),
     driver("invalid column", Query, "tokio-postgres source: the answer had come"),
     driver("query returned an unexpected number of", Query, "tokio-postgres source: the answer had come"),
-    // A missing name is no typing error for sure: orchestrators take away the name of a host that is
-    // not ready. Whoever knows better says so in a row of the policy.
+    // The same where the driver itself looks names up.
     driver("failed to lookup address information", Unreachable, "observed: s9, s10, s11, s13: name resolution")
         .at(Connect),
     driver("could not resolve any addresses", Unreachable, "tokio-postgres source, connect.rs: an empty list")
@@ -240,7 +257,7 @@ const fn bouncer(text: &'static str, fault: Fault, source: &'static str) -> Rule
     row(Some("08P01"), Some(text), None, None, None, fault, source)
 }
 
-/// A text of tokio-postgres or the standard library, which came without an SQLSTATE.
+/// A text of tokio-postgres, the standard library or relink itself, which came without an SQLSTATE.
 const fn driver(text: &'static str, fault: Fault, source: &'static str) -> Rule {
     row(Some("none"), Some(text), None, None, None, fault, source)
 }

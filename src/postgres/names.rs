@@ -10,12 +10,14 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
+use super::evidence::Observed;
+
 /// How long an answer that came too late for everybody who waited is good for the next who asks: longer than the
 /// policy's first waits, shorter than anybody's idea of a stale address.
 const KEPT: Duration = Duration::from_secs(5);
 
 /// The addresses, or why there are none.
-pub(crate) type Answer = Result<Vec<IpAddr>, String>;
+pub(crate) type Answer = Result<Vec<IpAddr>, Box<Observed>>;
 
 type LookUp = watch::Receiver<Option<(Instant, Answer)>>;
 
@@ -50,7 +52,7 @@ impl Names {
         if under_way.get(name).is_some_and(|other| other.same_channel(&answer)) {
             under_way.remove(name);
         }
-        found.map_or_else(|| Err("the runtime has ended".to_owned()), |(_, answer)| answer)
+        found.map_or_else(|| Err(Box::new(Observed::said("the runtime has ended"))), |(_, answer)| answer)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, LookUp>> {

@@ -5,7 +5,7 @@ use super::{
     endpoints::Endpoint,
     wire::{Peer, Wire},
 };
-use crate::adapter::Failure;
+use crate::{Rule, adapter::Failure};
 
 /// What is done to a fresh stream before anything is said.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ impl Security {
 
     /// The stream as it is.
     #[expect(clippy::unused_async, reason = "stands in for a handshake")]
-    pub(crate) async fn apply(&self, wire: Wire, _: &Endpoint, _: &Peer) -> Result<Wire, Failure> {
+    pub(crate) async fn apply(&self, wire: Wire, _: &Endpoint, _: &Peer, _: &[Rule]) -> Result<Wire, Failure> {
         Ok(wire)
     }
 }

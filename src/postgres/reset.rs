@@ -45,7 +45,7 @@ pub(crate) async fn reset(postgres: &Postgres, session: &Session) -> Result<Role
 async fn cancel(postgres: &Postgres, session: &Session) -> Result<(), Failure> {
     let endpoint = &postgres.place(session.endpoint)?.endpoint;
     let wire = transport::connect(&session.peer, postgres.config.transport, &postgres.rules).await?;
-    let mut wire = postgres.security.apply(wire, endpoint, &session.peer).await?;
+    let mut wire = postgres.security.apply(wire, endpoint, &session.peer, &postgres.rules).await?;
     let token = session.client.cancel_token();
     token
         .cancel_query_raw(&mut wire, AsItIs)

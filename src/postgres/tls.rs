@@ -34,10 +34,11 @@ use x509_cert::{
 use super::{
     config::{Config, ConfigError, TlsMode},
     endpoints::Endpoint,
+    evidence::Observed,
     transport,
     wire::{Peer, Wire},
 };
-use crate::{Fault, adapter::Failure};
+use crate::{Fault, Phase, Rule, adapter::Failure};
 
 /// The protocol name that servers from version 17 ask for (manual, 54.2.10; IANA, `postgresql`).
 const ALPN: &[u8] = b"postgresql";
@@ -70,11 +71,17 @@ impl Security {
     }
 
     /// The stream as it is to be used from now on.
-    pub(crate) async fn apply(&self, wire: Wire, endpoint: &Endpoint, peer: &Peer) -> Result<Wire, Failure> {
+    pub(crate) async fn apply(
+        &self,
+        wire: Wire,
+        endpoint: &Endpoint,
+        peer: &Peer,
+        rules: &[Rule],
+    ) -> Result<Wire, Failure> {
         match (&self.connector, wire) {
             (Some(connector), Wire::Tcp(mut stream)) => {
-                if self.direct || self.negotiate(&mut stream, endpoint).await? {
-                    handshake(connector, stream, endpoint, peer).await
+                if self.direct || self.negotiate(&mut stream, endpoint, rules).await? {
+                    handshake(connector, stream, endpoint, peer, rules).await
                 } else {
                     Ok(Wire::Tcp(stream))
                 }
@@ -86,21 +93,16 @@ impl Security {
 
     /// Asks the server for TLS. Reads exactly the one byte that may come in plaintext, so that
     /// nothing slipped in behind it is ever taken for something said under TLS (CVE-2021-23222).
-    async fn negotiate(&self, stream: &mut TcpStream, endpoint: &Endpoint) -> Result<bool, Failure> {
-        let failed = |error: std::io::Error| transport::failure(&error, &endpoint.to_string(), &[]);
+    async fn negotiate(&self, stream: &mut TcpStream, endpoint: &Endpoint, rules: &[Rule]) -> Result<bool, Failure> {
+        let failed = |error: std::io::Error| transport::failure(&error, &endpoint.to_string(), rules);
+        let answered = |words: &str| Err(Observed::said(format!("{endpoint} {words}")).failure(Phase::Connect, rules));
         stream.write_all(&SSL_REQUEST).await.map_err(failed)?;
         match stream.read_u8().await.map_err(failed)? {
             b'S' => Ok(true),
             b'N' if self.optional => Ok(false),
-            b'N' => Err(Failure::new(
-                Fault::Misconfigured,
-                format!("{endpoint} does not offer TLS: switch it on there (ssl=on) or use sslmode=prefer or disable"),
-            )),
-            // The one error that a server sends here is that it cannot start a process for us.
-            b'E' => {
-                Err(Failure::new(Fault::Overloaded, format!("{endpoint} answered the request for TLS with an error")))
-            }
-            _ => Err(Failure::new(Fault::Misconfigured, format!("{endpoint} does not speak the PostgreSQL protocol"))),
+            b'N' => answered("does not offer TLS: switch it on there (ssl=on) or use sslmode=prefer or disable"),
+            b'E' => answered("answered the request for TLS with an error"),
+            _ => answered("does not speak the PostgreSQL protocol"),
         }
     }
 }
@@ -123,12 +125,14 @@ async fn handshake(
     stream: TcpStream,
     endpoint: &Endpoint,
     peer: &Peer,
+    rules: &[Rule],
 ) -> Result<Wire, Failure> {
     let stream = connector.connect(name(endpoint, peer)?, stream).await;
     stream.map(|stream| Wire::Tls(Box::new(stream))).map_err(|error| {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-            Some(tls) => Failure::new(Fault::Misconfigured, format!("tls with {endpoint} failed: {tls}")),
-            None => transport::failure(&error, &endpoint.to_string(), &[]),
+        if error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
+            Observed::from(&error).behind(&format!("tls with {endpoint} failed")).failure(Phase::Connect, rules)
+        } else {
+            transport::failure(&error, &endpoint.to_string(), rules)
         }
     })
 }

@@ -19,7 +19,7 @@ use tokio_postgres::config::Host;
 use super::{
     config::Transport,
     endpoints::Endpoint,
-    evidence::io_failure,
+    evidence::Observed,
     names::Names,
     wire::{Peer, Wire},
 };
@@ -42,7 +42,7 @@ pub(crate) async fn reach(
             return Ok((connect(&peer, transport, rules).await?, peer));
         }
         (Host::Tcp(_), Some(address)) => vec![SocketAddr::new(address, endpoint.port)],
-        (Host::Tcp(host), None) => look_up(names, host, endpoint.port).await?,
+        (Host::Tcp(host), None) => look_up(names, host, endpoint.port, rules).await?,
     };
     race(addresses, transport, rules).await
 }
@@ -69,19 +69,17 @@ pub(crate) async fn connect(peer: &Peer, transport: Transport, rules: &[Rule]) -
     }
 }
 
-async fn look_up(names: &Names, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+async fn look_up(names: &Names, host: &str, port: u16, rules: &[Rule]) -> Result<Vec<SocketAddr>, Failure> {
     let name = host.to_owned();
     let system = async move {
         // With a port that is not used, for the answer is shared by all ports.
-        let found = lookup_host((name, 0)).await.map_err(|error| error.to_string())?;
+        let found = lookup_host((name, 0)).await.map_err(|error| Box::new(Observed::from(&error)))?;
         Ok(found.map(|address| address.ip()).collect())
     };
-    // Whatever the name service answers may be otherwise in a moment: where names follow running
-    // instances, an unknown name is an instance that has not started yet.
-    let unknown = |why: String| Failure::new(Fault::Unreachable, format!("cannot look up `{host}`: {why}"));
-    let addresses = names.find(host, || system).await.map_err(unknown)?;
+    let unknown = |why: Observed| why.behind(&format!("cannot look up `{host}`")).failure(Phase::Connect, rules);
+    let addresses = names.find(host, || system).await.map_err(|why| unknown(*why))?;
     if addresses.is_empty() {
-        return Err(unknown("it has no address".into()));
+        return Err(unknown(Observed::said("it has no address")));
     }
     Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
 }
@@ -163,7 +161,5 @@ fn whole_seconds(time: Duration) -> Option<Duration> {
 
 /// Classifies what the kernel says to a connect, a TLS handshake or a cancel request.
 pub(crate) fn failure(error: &io::Error, peer: &str, rules: &[Rule]) -> Failure {
-    let mut failure = io_failure(error, Phase::Connect, rules);
-    failure.message = format!("cannot connect to {peer}: {}", failure.message);
-    failure
+    Observed::from(error).behind(&format!("cannot connect to {peer}")).failure(Phase::Connect, rules)
 }

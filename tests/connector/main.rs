@@ -6,6 +6,7 @@ mod common;
 mod dials;
 mod ends;
 mod resets;
+mod rows;
 mod strings;
 #[path = "../support/mod.rs"]
 mod support;
