@@ -6,7 +6,8 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::{
-    Place, Postgres, evidence,
+    Place, Postgres,
+    classifier::Classifier,
     life::Life,
     observer::Observer,
     role,
@@ -17,7 +18,7 @@ use super::{
     wire::AsItIs,
 };
 use crate::{
-    Phase, Role, Rule,
+    Phase, Role,
     adapter::{Failure, Opened},
 };
 
@@ -33,21 +34,22 @@ pub(crate) async fn dial(
     let place = postgres.place(index)?;
     let Place { endpoint, ways, .. } = place;
     let reached = async {
-        let reached = transport::reach(&postgres.names, endpoint, postgres.config.transport, &postgres.rules).await?;
+        let reached =
+            transport::reach(&postgres.names, endpoint, postgres.config.transport, &postgres.classifier).await?;
         accepted();
         Ok(reached)
     };
     // Beside each other: a server gives little time for authentication, and the policy little for the transport.
     let (password, (wire, peer)) = tokio::try_join!(postgres.password(), reached)?;
-    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer, &postgres.rules).await?, ways.to(&peer));
+    let tap = Tap::new(postgres.security.apply(wire, endpoint, &peer, &postgres.classifier).await?, ways.to(&peer));
     let watch = tap.watch();
     let mut driver = postgres.config.driver.clone();
     if let Some(password) = password {
         driver.password(password);
     }
     let connected = driver.connect_raw(tap, AsItIs).await;
-    let (client, connection) = connected.map_err(|error| evidence::failure(&error, Phase::Connect, &postgres.rules))?;
-    let mut life = Life::new(connection, watch, Arc::clone(&postgres.rules));
+    let (client, connection) = connected.map_err(|error| postgres.classifier.failure(&error, Phase::Connect))?;
+    let mut life = Life::new(connection, watch, Arc::clone(&postgres.classifier));
     let seen = life.seen();
     let met = match meet(postgres, place, &client, &mut life).await? {
         Ok(met) => met,
@@ -59,7 +61,7 @@ pub(crate) async fn dial(
     };
     life.dialing = false;
     let Met { role, direct, identity, promoted } = met;
-    let observer = Observer::new(seen, direct, Arc::clone(&postgres.rules), endpoint.to_string());
+    let observer = Observer::new(seen, direct, Arc::clone(&postgres.classifier), endpoint.to_string());
     let client = Session { client, observer, endpoint: index, peer, direct, identity, promoted };
     Ok(Opened { client, role, life: Box::pin(life) })
 }
@@ -81,7 +83,7 @@ async fn meet(
     life: &mut Life,
 ) -> Result<Result<Met, Failure>, Failure> {
     let seen = life.seen();
-    let (role, direct) = beside(life, role::learn(client, &seen, &place.path), &postgres.rules).await?;
+    let (role, direct) = beside(life, role::learn(client, &seen, &place.path), &postgres.classifier).await?;
     if let Some(objection) = role::objection(postgres, place, role) {
         return Ok(Err(objection));
     }
@@ -94,7 +96,7 @@ async fn meet(
         Some((fence, place.histories.ask(client).await?))
     };
     let both = async { Ok(tokio::join!(identified, history)) };
-    let (identity, history) = beside(life, both, &postgres.rules).await?;
+    let (identity, history) = beside(life, both, &postgres.classifier).await?;
     let promoted = history.map_or(Ok(false), |(fence, history)| fence.admit(&place.endpoint.to_string(), history));
     Ok(promoted.map(|promoted| Met { role, direct, identity, promoted }))
 }
@@ -103,19 +105,19 @@ async fn meet(
 async fn beside<T>(
     life: &mut Life,
     question: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    rules: &[Rule],
+    classifier: &Classifier,
 ) -> Result<T, Failure> {
     let mut question = std::pin::pin!(question);
     let death = tokio::select! {
         biased;
-        answer = &mut question => return answer.map_err(|error| evidence::failure(&error, Phase::Connect, rules)),
+        answer = &mut question => return answer.map_err(|error| classifier.failure(&error, Phase::Connect)),
         death = life => death,
     };
     // The life has let go of the connection, so that the question ends now, perhaps with the error
     // that ended the session.
     match question.await {
         Ok(_) => Err(death.failure),
-        Err(error) if error.as_db_error().is_some() => Err(evidence::failure(&error, Phase::Connect, rules)),
+        Err(error) if error.as_db_error().is_some() => Err(classifier.failure(&error, Phase::Connect)),
         Err(_) => Err(death.failure),
     }
 }

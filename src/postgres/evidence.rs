@@ -5,7 +5,7 @@ use std::{error, fmt::Write, io};
 use tokio_postgres::error::{DbError, Error, Severity as Native};
 
 use super::TABLE;
-use crate::{Evidence, Phase, Rule, Severity, adapter::Failure, classify};
+use crate::{Evidence, Fault, Phase, Rule, Severity, adapter::Failure, classify};
 
 /// The facts of one error, owned.
 ///
@@ -107,6 +107,11 @@ impl Observed {
     /// The server's detail is shown for dials only: elsewhere it may quote the values of a row.
     pub fn failure(self, phase: Phase, overrides: &[Rule]) -> Failure {
         let fault = classify(overrides, TABLE, &self.evidence(phase)).fault;
+        self.told_as(fault, phase)
+    }
+
+    /// The failure of this class.
+    pub(crate) fn told_as(self, fault: Fault, phase: Phase) -> Failure {
         let mut message = self.message;
         if let (Phase::Connect, Some(detail)) = (phase, self.detail) {
             message = format!("{message}: {}", detail.trim_end_matches('.'));

@@ -17,12 +17,12 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Connection, Notification, error::DbError};
 
 use super::{
-    evidence::{self, Observed},
+    classifier::Classifier,
     tap::{Tap, Watch},
     wire::Wire,
 };
 use crate::{
-    Fault, Phase, Rule, Work,
+    Fault, Phase, Work,
     adapter::{Death, Failure},
 };
 
@@ -118,11 +118,15 @@ pub(crate) struct Life {
     watch: Arc<Watch>,
     /// The dial is still under way.
     pub(crate) dialing: bool,
-    rules: Arc<[Rule]>,
+    classifier: Arc<Classifier>,
 }
 
 impl Life {
-    pub(crate) fn new(connection: Connection<Tap<Wire>, Tap<Wire>>, watch: Arc<Watch>, rules: Arc<[Rule]>) -> Self {
+    pub(crate) fn new(
+        connection: Connection<Tap<Wire>, Tap<Wire>>,
+        watch: Arc<Watch>,
+        classifier: Arc<Classifier>,
+    ) -> Self {
         let pulse = Arc::new(Pulse {
             woken: AtomicBool::new(true),
             ended: AtomicBool::new(false),
@@ -133,7 +137,7 @@ impl Life {
         let waker = Waker::from(pulse.clone());
         let wired =
             Wired { connection, waker, watch: watch.clone(), drained: false, notice: None, news: None, end: None };
-        Self { wired: Some(Arc::new(Mutex::new(wired))), pulse, watch, dialing: true, rules }
+        Self { wired: Some(Arc::new(Mutex::new(wired))), pulse, watch, dialing: true, classifier }
     }
 
     /// What a session needs to know of its life.
@@ -153,19 +157,18 @@ impl Life {
             Work::Statement { durable: false } => Phase::Query,
             Work::Statement { durable: true } => Phase::Commit,
         };
-        let rules = &*self.rules;
         let notice = notice.filter(|(_, answered)| *answered == self.watch.answered());
         let failure = match (error, self.watch.fatal(), notice) {
             (None, ..) => Failure::new(Fault::Lost, "session ended on request"),
-            (Some(error), ..) if error.as_db_error().is_some() => evidence::failure(error, phase, rules),
+            (Some(error), ..) if error.as_db_error().is_some() => self.classifier.failure(error, phase),
             // What the server said when it could still speak is more than "connection closed".
-            (Some(_), None, Some((notice, _))) => Observed::from(&notice).failure(phase, rules),
+            (Some(_), None, Some((notice, _))) => self.classifier.failure(&notice, phase),
             // The words went to the statement that was in flight; the code is known here too.
             (Some(error), Some(code), _) => Failure {
                 message: "the server ended the session and told the statement in flight why".into(),
-                ..evidence::failure(error, phase, rules).with_code(code)
+                ..self.classifier.failure(error, phase).with_code(code)
             },
-            (Some(error), None, None) => evidence::failure(error, phase, rules),
+            (Some(error), None, None) => self.classifier.failure(error, phase),
         };
         Death { failure, work }
     }

@@ -1,6 +1,7 @@
 //! PostgreSQL: how it is dialed, asked and brought back to a clean state.
 
 mod calls;
+mod classifier;
 mod config;
 mod copy;
 mod dial;
@@ -44,6 +45,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use classifier::Classifier;
 use fence::Fence;
 #[cfg(not(feature = "rustls"))]
 use plain::Security;
@@ -87,8 +89,7 @@ pub struct Postgres {
     names: names::Names,
     /// For who wants a primary.
     fence: Option<Fence>,
-    /// The user's own rows, which come before the fault table.
-    rules: Arc<[Rule]>,
+    classifier: Arc<Classifier>,
 }
 
 /// An endpoint and what was learned of the way to it.
@@ -130,7 +131,7 @@ impl Postgres {
                 .collect(),
             names: names::Names::default(),
             fence: (config.fenced && config.target.wants_primary()).then(Fence::default),
-            rules: Arc::default(),
+            classifier: Arc::default(),
             config,
         })
     }
@@ -151,8 +152,22 @@ impl Postgres {
     /// Classifies errors by these rows before the fault table ([`TABLE`]): a policy's `[[fault]]`.
     #[must_use]
     pub fn rules(mut self, rules: &[Rule]) -> Self {
-        self.rules = rules.into();
+        self.classifier = Arc::new(Classifier::new(rules));
         self
+    }
+
+    /// How many errors neither those rows nor the fault table spoke of since this was made: each was decided by the
+    /// default that [`classify`](crate::classify) states for its phase. One that rises asks for a row of your own.
+    ///
+    /// The log warns of the first, the second, the fourth and so on, by code and phase.
+    ///
+    /// ```no_run
+    /// # fn run(pool: relink::postgres::Pool) {
+    /// println!("relink_unknown_errors_total {}", pool.connector().unknown_errors());
+    /// # }
+    /// ```
+    pub fn unknown_errors(&self) -> u64 {
+        self.classifier.unknown()
     }
 
     async fn password(&self) -> Result<Option<Vec<u8>>, Failure> {

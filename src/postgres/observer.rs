@@ -7,16 +7,15 @@ use std::{
 
 use tokio_postgres::{Client, Statement, error::SqlState};
 
-use super::{error::Error, evidence::Observed, life::Seen, prepared::Prepared, role};
-use crate::{Fault, Phase, Rule, Session, Work, adapter::Failure};
+use super::{classifier::Classifier, error::Error, evidence::Observed, life::Seen, prepared::Prepared, role};
+use crate::{Fault, Phase, Session, Work, adapter::Failure};
 
 /// What is known of one session by all who see its errors: its calls, its transactions, its streams.
 struct Witness {
     seen: Seen,
     /// What the server reports is true of it.
     direct: bool,
-    /// The user's own rows of the fault table.
-    rules: Arc<[Rule]>,
+    classifier: Arc<Classifier>,
     endpoint: Arc<str>,
     prepared: Prepared,
     /// Tells the pool that the server seems to have lost its role; set when a pool has the session.
@@ -41,9 +40,9 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn new(seen: Seen, direct: bool, rules: Arc<[Rule]>, endpoint: String) -> Self {
+    pub(crate) fn new(seen: Seen, direct: bool, classifier: Arc<Classifier>, endpoint: String) -> Self {
         let (prepared, demoted) = (Prepared::default(), OnceLock::new());
-        let witness = Witness { seen, direct, rules, endpoint: endpoint.into(), prepared, demoted };
+        let witness = Witness { seen, direct, classifier, endpoint: endpoint.into(), prepared, demoted };
         Self { witness: Arc::new(witness), read_only: false }
     }
 
@@ -108,7 +107,7 @@ impl Observer {
                 let fault = if unsent { Fault::Lost } else { work.loss(death.failure.fault) };
                 Failure { fault, ..death.failure.clone() }
             }
-            Some(_) | None => observed.clone().failure(phase, &witness.rules),
+            Some(_) | None => witness.classifier.failure(observed.clone(), phase),
         };
         if failure.fault == Fault::WrongRole {
             let refused = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);

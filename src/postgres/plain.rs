@@ -1,11 +1,12 @@
 //! What stands in for TLS in a build without it: plaintext, and a refusal of everything else.
 
 use super::{
+    classifier::Classifier,
     config::{Config, ConfigError, TlsMode},
     endpoints::Endpoint,
     wire::{Peer, Wire},
 };
-use crate::{Rule, adapter::Failure};
+use crate::adapter::Failure;
 
 /// What is done to a fresh stream before anything is said.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ impl Security {
 
     /// The stream as it is.
     #[expect(clippy::unused_async, reason = "stands in for a handshake")]
-    pub(crate) async fn apply(&self, wire: Wire, _: &Endpoint, _: &Peer, _: &[Rule]) -> Result<Wire, Failure> {
+    pub(crate) async fn apply(&self, wire: Wire, _: &Endpoint, _: &Peer, _: &Classifier) -> Result<Wire, Failure> {
         Ok(wire)
     }
 }

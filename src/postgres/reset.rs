@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{io::AsyncReadExt, time::timeout};
 use tokio_postgres::error::SqlState;
 
-use super::{Postgres, evidence, role, session::Session, transport, wire::AsItIs};
+use super::{Postgres, role, session::Session, transport, wire::AsItIs};
 use crate::{Fault, Phase, Role, Work, adapter::Failure};
 
 /// A cancel ends one statement; what was sent behind it goes on and is cancelled in turn. On a
@@ -34,7 +34,7 @@ pub(crate) async fn reset(postgres: &Postgres, session: &Session) -> Result<Role
             Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => client.batch_execute("ROLLBACK").await,
             other => other,
         };
-        rolled_back.map_err(|error| evidence::failure(&error, Phase::Query, &postgres.rules))?;
+        rolled_back.map_err(|error| postgres.classifier.failure(&error, Phase::Query))?;
     }
     role::verify(postgres, session).await
 }
@@ -44,13 +44,13 @@ pub(crate) async fn reset(postgres: &Postgres, session: &Session) -> Result<Role
 /// once: 0 of 400 stray cancels, against 280 of 400 without the wait).
 async fn cancel(postgres: &Postgres, session: &Session) -> Result<(), Failure> {
     let endpoint = &postgres.place(session.endpoint)?.endpoint;
-    let wire = transport::connect(&session.peer, postgres.config.transport, &postgres.rules).await?;
-    let mut wire = postgres.security.apply(wire, endpoint, &session.peer, &postgres.rules).await?;
+    let wire = transport::connect(&session.peer, postgres.config.transport, &postgres.classifier).await?;
+    let mut wire = postgres.security.apply(wire, endpoint, &session.peer, &postgres.classifier).await?;
     let token = session.client.cancel_token();
     token
         .cancel_query_raw(&mut wire, AsItIs)
         .await
-        .map_err(|error| evidence::failure(&error, Phase::Connect, &postgres.rules))?;
+        .map_err(|error| postgres.classifier.failure(&error, Phase::Connect))?;
     let mut rest = [0; 64];
     // An error is an end as well: a server that closes need not say goodbye under TLS.
     while wire.read(&mut rest).await.is_ok_and(|bytes| bytes > 0) {}

@@ -7,7 +7,7 @@ use std::{
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
 
-use super::{Place, Postgres, evidence, life::Seen, session::Session};
+use super::{Place, Postgres, life::Seen, session::Session};
 use crate::{Fault, Phase, Role, Target, adapter::Failure};
 
 /// How long what was learned of an endpoint holds without asking again: whether the path to it is direct, and whether its
@@ -95,7 +95,7 @@ pub(crate) async fn verify(postgres: &Postgres, session: &Session) -> Result<Rol
         let fence = postgres.fence.as_ref()?;
         Some((fence, place.histories.ask(&session.client).await?))
     });
-    let role = role.map_err(|error| evidence::failure(&error, Phase::Idle, &postgres.rules))?;
+    let role = role.map_err(|error| postgres.classifier.failure(&error, Phase::Idle))?;
     if let Some((fence, history)) = history
         && fence.admit(&place.endpoint.to_string(), history)?
     {

@@ -15,7 +15,6 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 use super::{
     Postgres,
     config::Transport,
-    evidence,
     life::Seen,
     role,
     session::Session,
@@ -150,7 +149,7 @@ pub(crate) async fn ask(
 ) -> Result<Role, Failure> {
     let begun = Instant::now();
     let role = role::verify(postgres, asker).await?;
-    let failure = |error: Error| evidence::failure(&error, Phase::Idle, &postgres.rules);
+    let failure = |error: Error| postgres.classifier.failure(&error, Phase::Idle);
     let mut open = Vec::new();
     for (place, watch) in about.iter().enumerate() {
         match watch.identity {

@@ -32,13 +32,14 @@ use x509_cert::{
 };
 
 use super::{
+    classifier::Classifier,
     config::{Config, ConfigError, TlsMode},
     endpoints::Endpoint,
     evidence::Observed,
     transport,
     wire::{Peer, Wire},
 };
-use crate::{Fault, Phase, Rule, adapter::Failure};
+use crate::{Fault, Phase, adapter::Failure};
 
 /// The protocol name that servers from version 17 ask for (manual, 54.2.10; IANA, `postgresql`).
 const ALPN: &[u8] = b"postgresql";
@@ -76,12 +77,12 @@ impl Security {
         wire: Wire,
         endpoint: &Endpoint,
         peer: &Peer,
-        rules: &[Rule],
+        classifier: &Classifier,
     ) -> Result<Wire, Failure> {
         match (&self.connector, wire) {
             (Some(connector), Wire::Tcp(mut stream)) => {
-                if self.direct || self.negotiate(&mut stream, endpoint, rules).await? {
-                    handshake(connector, stream, endpoint, peer, rules).await
+                if self.direct || self.negotiate(&mut stream, endpoint, classifier).await? {
+                    handshake(connector, stream, endpoint, peer, classifier).await
                 } else {
                     Ok(Wire::Tcp(stream))
                 }
@@ -93,9 +94,15 @@ impl Security {
 
     /// Asks the server for TLS. Reads exactly the one byte that may come in plaintext, so that
     /// nothing slipped in behind it is ever taken for something said under TLS (CVE-2021-23222).
-    async fn negotiate(&self, stream: &mut TcpStream, endpoint: &Endpoint, rules: &[Rule]) -> Result<bool, Failure> {
-        let failed = |error: std::io::Error| transport::failure(&error, &endpoint.to_string(), rules);
-        let answered = |words: &str| Err(Observed::said(format!("{endpoint} {words}")).failure(Phase::Connect, rules));
+    async fn negotiate(
+        &self,
+        stream: &mut TcpStream,
+        endpoint: &Endpoint,
+        classifier: &Classifier,
+    ) -> Result<bool, Failure> {
+        let failed = |error: std::io::Error| transport::failure(&error, &endpoint.to_string(), classifier);
+        let answered =
+            |words: &str| Err(classifier.failure(Observed::said(format!("{endpoint} {words}")), Phase::Connect));
         stream.write_all(&SSL_REQUEST).await.map_err(failed)?;
         match stream.read_u8().await.map_err(failed)? {
             b'S' => Ok(true),
@@ -125,14 +132,14 @@ async fn handshake(
     stream: TcpStream,
     endpoint: &Endpoint,
     peer: &Peer,
-    rules: &[Rule],
+    classifier: &Classifier,
 ) -> Result<Wire, Failure> {
     let stream = connector.connect(name(endpoint, peer)?, stream).await;
     stream.map(|stream| Wire::Tls(Box::new(stream))).map_err(|error| {
         if error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
-            Observed::from(&error).behind(&format!("tls with {endpoint} failed")).failure(Phase::Connect, rules)
+            classifier.failure(Observed::from(&error).behind(&format!("tls with {endpoint} failed")), Phase::Connect)
         } else {
-            transport::failure(&error, &endpoint.to_string(), rules)
+            transport::failure(&error, &endpoint.to_string(), classifier)
         }
     })
 }

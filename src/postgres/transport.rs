@@ -17,13 +17,14 @@ use tokio::{
 use tokio_postgres::config::Host;
 
 use super::{
+    classifier::Classifier,
     config::Transport,
     endpoints::Endpoint,
     evidence::Observed,
     names::Names,
     wire::{Peer, Wire},
 };
-use crate::{Fault, Phase, Rule, adapter::Failure};
+use crate::{Fault, Phase, adapter::Failure};
 
 /// Head start of each address of a name over the next (RFC 8305, section 5: 250 ms recommended).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -33,33 +34,33 @@ pub(crate) async fn reach(
     names: &Names,
     endpoint: &Endpoint,
     transport: Transport,
-    rules: &[Rule],
+    classifier: &Classifier,
 ) -> Result<(Wire, Peer), Failure> {
     let addresses = match (&endpoint.host, endpoint.address) {
         #[cfg(unix)]
         (Host::Unix(folder), _) => {
             let peer = Peer::Unix(endpoint.socket(folder));
-            return Ok((connect(&peer, transport, rules).await?, peer));
+            return Ok((connect(&peer, transport, classifier).await?, peer));
         }
         (Host::Tcp(_), Some(address)) => vec![SocketAddr::new(address, endpoint.port)],
-        (Host::Tcp(host), None) => look_up(names, host, endpoint.port, rules).await?,
+        (Host::Tcp(host), None) => look_up(names, host, endpoint.port, classifier).await?,
     };
-    race(addresses, transport, rules).await
+    race(addresses, transport, classifier).await
 }
 
 /// Connects to one address.
-pub(crate) async fn connect(peer: &Peer, transport: Transport, rules: &[Rule]) -> Result<Wire, Failure> {
+pub(crate) async fn connect(peer: &Peer, transport: Transport, classifier: &Classifier) -> Result<Wire, Failure> {
     match peer {
         Peer::Tcp(address) => {
             let stream =
-                TcpStream::connect(address).await.map_err(|error| failure(&error, &address.to_string(), rules))?;
-            tune(&stream, transport).map_err(|error| failure(&error, &address.to_string(), rules))?;
+                TcpStream::connect(address).await.map_err(|error| failure(&error, &address.to_string(), classifier))?;
+            tune(&stream, transport).map_err(|error| failure(&error, &address.to_string(), classifier))?;
             Ok(Wire::Tcp(stream))
         }
         #[cfg(unix)]
         Peer::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await;
-            Ok(Wire::Unix(stream.map_err(|error| failure(&error, &path.display().to_string(), rules))?))
+            Ok(Wire::Unix(stream.map_err(|error| failure(&error, &path.display().to_string(), classifier))?))
         }
         #[cfg(not(unix))]
         Peer::Unix(path) => Err(Failure::new(
@@ -69,14 +70,14 @@ pub(crate) async fn connect(peer: &Peer, transport: Transport, rules: &[Rule]) -
     }
 }
 
-async fn look_up(names: &Names, host: &str, port: u16, rules: &[Rule]) -> Result<Vec<SocketAddr>, Failure> {
+async fn look_up(names: &Names, host: &str, port: u16, classifier: &Classifier) -> Result<Vec<SocketAddr>, Failure> {
     let name = host.to_owned();
     let system = async move {
         // With a port that is not used, for the answer is shared by all ports.
         let found = lookup_host((name, 0)).await.map_err(|error| Box::new(Observed::from(&error)))?;
         Ok(found.map(|address| address.ip()).collect())
     };
-    let unknown = |why: Observed| why.behind(&format!("cannot look up `{host}`")).failure(Phase::Connect, rules);
+    let unknown = |why: Observed| classifier.failure(why.behind(&format!("cannot look up `{host}`")), Phase::Connect);
     let addresses = names.find(host, || system).await.map_err(|why| unknown(*why))?;
     if addresses.is_empty() {
         return Err(unknown(Observed::said("it has no address")));
@@ -86,7 +87,11 @@ async fn look_up(names: &Names, host: &str, port: u16, rules: &[Rule]) -> Result
 
 /// The next address starts when the one before has failed or has had its head start. Dropping the
 /// future ends all attempts at once: none is a task, which would be gone a moment later only.
-async fn race(addresses: Vec<SocketAddr>, transport: Transport, rules: &[Rule]) -> Result<(Wire, Peer), Failure> {
+async fn race(
+    addresses: Vec<SocketAddr>,
+    transport: Transport,
+    classifier: &Classifier,
+) -> Result<(Wire, Peer), Failure> {
     let mut waiting = addresses.into_iter();
     let mut attempts = Vec::new();
     let mut last = Failure::new(Fault::Unreachable, "no address to connect to");
@@ -94,7 +99,7 @@ async fn race(addresses: Vec<SocketAddr>, transport: Transport, rules: &[Rule]) 
         if let Some(address) = waiting.next() {
             attempts.push(Box::pin(async move {
                 let peer = Peer::Tcp(address);
-                connect(&peer, transport, rules).await.map(|wire| (wire, peer))
+                connect(&peer, transport, classifier).await.map(|wire| (wire, peer))
             }));
         } else if attempts.is_empty() {
             return Err(last);
@@ -160,6 +165,6 @@ fn whole_seconds(time: Duration) -> Option<Duration> {
 }
 
 /// Classifies what the kernel says to a connect, a TLS handshake or a cancel request.
-pub(crate) fn failure(error: &io::Error, peer: &str, rules: &[Rule]) -> Failure {
-    Observed::from(error).behind(&format!("cannot connect to {peer}")).failure(Phase::Connect, rules)
+pub(crate) fn failure(error: &io::Error, peer: &str, classifier: &Classifier) -> Failure {
+    classifier.failure(Observed::from(error).behind(&format!("cannot connect to {peer}")), Phase::Connect)
 }

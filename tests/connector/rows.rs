@@ -2,7 +2,10 @@
 
 use relink::{Fault, Phase, Rule, postgres::Postgres};
 
-use crate::common::refused;
+use crate::{
+    common::{connector, live, refused},
+    support,
+};
 
 fn row(message: &'static str) -> Rule {
     Rule { phase: Some(Phase::Connect), message: Some(message.into()), ..Rule::new(Fault::Denied, "the user's own") }
@@ -18,6 +21,24 @@ async fn classified(text: &str, row: Rule) -> [Fault; 2] {
 async fn a_name_that_cannot_be_looked_up() {
     let said = "cannot look up `no-such-name.invalid`";
     assert_eq!(classified("host=no-such-name.invalid user=u", row(said)).await, [Fault::Unreachable, Fault::Denied]);
+}
+
+#[tokio::test]
+async fn what_neither_a_row_nor_the_table_speaks_of_is_counted() {
+    let server = support::Postgres::start().unwrap();
+    let known = Rule { sqlstate: Some("ZZ998".into()), ..Rule::new(Fault::Query, "the user's own") };
+    let postgres = connector(&server, "").rules(&[known]);
+    let session = live(&postgres).await.session;
+    for (code, fault, count) in [
+        ("ZZ998", Fault::Query, 0),
+        ("P0001", Fault::Query, 0),
+        ("ZZ999", Fault::Query, 1),
+        ("40001", Fault::Retryable, 1),
+    ] {
+        let raise = format!("DO $$ BEGIN RAISE 'no' USING ERRCODE = '{code}'; END $$");
+        let error = session.batch_execute(&raise).await.unwrap_err();
+        assert_eq!((error.fault(), postgres.unknown_errors()), (fault, count), "{code}");
+    }
 }
 
 #[cfg(feature = "rustls")]
