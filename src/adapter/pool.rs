@@ -64,6 +64,17 @@ impl<C: Connect> Builder<C> {
 ///
 /// The last handle's drop, when no lease is out, closes everything at once; [`Pool::close`] does so
 /// gracefully.
+///
+/// # Runtimes
+/// A pool lives on the tokio runtime that it was built on, of either flavour; it may be asked from any other, and
+/// from any thread. Its deadlines hold while that runtime runs: one of the current thread, while somebody blocks on it.
+///
+/// When the runtime ends, so does the pool, without a panic: its sockets close, every wait begun before or after ends
+/// with [`Refusal::Stopped`], and the calls of a lease fail, for its session is lost.
+///
+/// Nothing here relies on unwinding, so that all this is the same under `panic = "abort"`, but for a connector that
+/// panics: there it ends the process. Elsewhere a dial that panics is a fatal fault of its endpoint,
+/// [`Fault::Misconfigured`](crate::Fault::Misconfigured), until [`Pool::renew`].
 pub struct Pool<C: Connect> {
     shared: Arc<Shared<C>>,
 }

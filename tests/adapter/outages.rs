@@ -92,6 +92,22 @@ async fn a_refused_password_is_not_tried_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connector_that_panics_is_held_until_a_renewal() {
+    let script = Script::new();
+    script.set(Weather::Panic);
+    let (pool, trace) = pool(&script, |_| {});
+    let error = pool.get().await.expect_err("there is nobody who dials");
+    assert_eq!(error.refusal, relink::Refusal::Held(Fault::Misconfigured));
+    assert!(error.to_string().contains("the connector panicked"), "{error}");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(script.dials.lock().unwrap().len(), 1);
+    script.set(Weather::Fair);
+    pool.renew();
+    drop(pool.get().await.expect("renewed"));
+    replays(&trace);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_stopped_dialing_stays_the_cause_when_sessions_end_later() {
     let script = Script::new();
     let (pool, _) = pool(&script, |policy| policy.min_idle = 0);

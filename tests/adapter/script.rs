@@ -23,6 +23,7 @@ pub(crate) enum Weather {
     Silent,
     Flap,
     Denied,
+    Panic,
 }
 
 /// A database whose weather the test makes.
@@ -114,8 +115,9 @@ impl Connect for Script {
         match weather {
             Weather::Refuse => return Err(Failure::new(Fault::Refused, "connection refused").with_code("111")),
             Weather::Denied => return Err(Failure::new(Fault::Denied, "password refused").with_code("28P01")),
-            Weather::Silent | Weather::Fair | Weather::Flap => accepted(),
+            Weather::Silent | Weather::Fair | Weather::Flap | Weather::Panic => accepted(),
         }
+        assert_ne!(weather, Weather::Panic, "a connector may");
         if weather == Weather::Silent {
             pending::<()>().await;
         }
