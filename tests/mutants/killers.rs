@@ -18,6 +18,8 @@ mod pool_laws;
 mod pool_rules;
 #[path = "../pool_scenarios.rs"]
 mod pool_scenarios;
+#[path = "../pool_wants.rs"]
+mod pool_wants;
 #[path = "../question_scenarios.rs"]
 mod question_scenarios;
 #[path = "../text.rs"]

@@ -2,11 +2,16 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use relink::{
-    DialId, Fault, LeaseId, Policy, Span, Time, Work,
+    DialId, Fault, LeaseId, Policy, Refusal, Span, Time, Work,
     link::{self, Link},
     policy::Checked,
     pool::{Command, Event, Pool},
 };
+
+/// The command that ends a wait without a session.
+pub(crate) fn refuse(lease: u64, refusal: Refusal) -> Command {
+    Command::Refuse { lease: LeaseId(lease), refusal }
+}
 
 /// A pool and its clock.
 pub(crate) struct Bench {
