@@ -1,4 +1,5 @@
 //! The pure core: values in, values out; no clock, no chance of its own, no I/O.
+#![warn(clippy::float_arithmetic, reason = "a fraction rounds otherwise on another machine, and a step must not")]
 
 pub(crate) mod classify;
 pub(crate) mod fault;
