@@ -22,6 +22,15 @@ fn connection_strings_are_understood_in_both_forms() {
 }
 
 #[test]
+fn what_is_no_escape_stays_as_written() {
+    for (written, read) in [("%2fr", "/r"), ("%+f", "%+f"), ("%zz", "%zz"), ("%4", "%4"), ("%", "%"), ("%%41", "%A")] {
+        let config: Config = format!("postgresql://u@h/d?sslrootcert=a{written}").parse().unwrap();
+        let said = format!("{config:?}");
+        assert!(said.contains(&format!("\"a{read}\"")), "{written}: {said}");
+    }
+}
+
+#[test]
 fn a_string_that_cannot_be_used_says_why_without_the_password() {
     for (text, says) in [
         ("host=a,b,c,d,e,f,g,h,i", "9 hosts are more than the 8"),
