@@ -1,20 +1,15 @@
 //! `relink classify`: one error through the fault table of a database.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{io, path::PathBuf, str::FromStr};
 
 use anstyle::{AnsiColor, Style};
 use clap::{Subcommand, ValueHint};
 use relink::{
-    BadRule, Does, Evidence, Fault, IO_KINDS, Phase, Policy, Rule, Session, Severity, UnknownWord, Verdict,
-    policy::LoadError, postgres::TABLE,
+    BadRule, Does, Evidence, Fault, IO_KINDS, Phase, Session, Severity, UnknownWord, Verdict, postgres::TABLE,
 };
 use serde::Serialize;
 
-use crate::{Failed, say};
+use crate::{Failed, policy, say};
 
 /// The fault table to ask.
 #[derive(clap::Args)]
@@ -78,10 +73,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failed> {
     let Database::Postgres(facts) = args.database;
     let io_kind = facts.io_kind.clone().or_else(|| facts.errno.map(kind_of));
     let evidence = facts.evidence(io_kind.as_deref())?;
-    let rules = match &facts.rules {
-        Some(path) => read(path)?,
-        None => Vec::new(),
-    };
+    // By the door that production uses: the same errors, which never repeat a line that may hold a secret.
+    let rules = policy(facts.rules.as_deref())?.fault;
     let Verdict { fault, known, source } = relink::classify(&rules, TABLE, &evidence);
     let answer = Answer { fault, known, does: fault.does(evidence.phase), session: fault.session(&evidence), source };
     if facts.json {
@@ -138,15 +131,6 @@ fn errno(text: &str) -> Result<i32, &'static str> {
 fn io_kind(text: &str) -> Result<String, BadRule> {
     let known = IO_KINDS.iter().find(|kind| kind.eq_ignore_ascii_case(text));
     known.map(|kind| (*kind).into()).ok_or_else(|| BadRule::IoKind(text.into()))
-}
-
-fn read(path: &Path) -> Result<Vec<Rule>, Failed> {
-    // By the door that production uses: the same errors, which never repeat a line that may hold a secret.
-    let policy = Policy::from_file(path).map_err(|error| {
-        let failed = if matches!(error, LoadError::Read { .. }) { Failed::Environment } else { Failed::Usage };
-        failed(error.to_string())
-    })?;
-    Ok(policy.fault)
 }
 
 fn text(answer: &Answer<'_>) -> String {
