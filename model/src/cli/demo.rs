@@ -238,3 +238,32 @@ fn after(day: &Day) -> String {
     );
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use relink::Span;
+    use relink_model::{
+        bounds,
+        demo::{promise::Promise, table::Unit},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_whole_day_is_over_within_a_minute_if_every_recovery_takes_its_longest() {
+        let policy = policy::shortened().unwrap();
+        let job = Job { statement: "SELECT 1", hold: HOLD };
+        let plan = Plan { faults: Scene::DAY.to_vec(), outage: OUTAGE, workers: WORKERS, job };
+        let outage = Span::from_millis(2_000);
+        assert_eq!(Duration::from(outage), OUTAGE);
+        let absence = Duration::from(bounds::recovery_max(&policy, outage) + policy.dial_deadline);
+        let longest = |weather: &Weather| match Promise::of(*weather, &policy, OUTAGE) {
+            Some(Promise { unit: Unit::Seconds, limit, .. }) => Duration::from_secs_f64(limit),
+            // What is promised of the others is a number of dials; they are absences, or end with a renewal.
+            Some(_) | None => absence,
+        };
+        let recoveries: Duration = plan.faults.iter().map(longest).sum();
+        let day = plan.estimate(&policy) + recoveries;
+        assert!(day <= Duration::from_secs(60), "{day:?}, {recoveries:?} of it for recoveries");
+    }
+}
