@@ -75,18 +75,27 @@ fn a_server_that_says_when_to_come_back_is_not_dialed_in_vain() {
     assert!(hinted.dials_per_slot_after < rejected.dials_per_slot_after, "{hinted:?}, {rejected:?}");
 }
 
-/// T2: a queue longer than the clients are patient is full of those who are gone, if N/W ≥ C.
+/// T2: a queue longer than the clients are patient fills up with those who are gone. N/W ≥ C is what keeps it full; to
+/// fill it takes more. Of N = r·C·W clients, N·(t/W − t²/4W²) have dialed t after the return and C·t are served, so the
+/// longest wait is W·(r − 1)²/r. Where that is their patience the livelock begins.
 #[test]
 fn a_queue_longer_than_patience_livelocks_as_predicted() {
-    let (capacity, queue_s, window_s) = (50, 20, 10);
-    let recovered = |offered_percent: u32, patience_s| {
-        let clients = offered_percent * capacity * window_s / 100;
+    const PATIENCE_S: u32 = 5;
+    let (capacity, queue_s) = (50, 20);
+    let recovered = |percent: u32, window_s: u32, patience_s: u32| {
+        let clients = percent * capacity * window_s / 100;
         let world = World { horizon: Some(Span::from_secs(900)), ..world(clients, 1, capacity, capacity * queue_s) };
-        run(&world, &fixed_window(Span::from_secs(window_s.into()), Span::from_secs(patience_s))).figures.recovered
+        let contender = fixed_window(Span::from_secs(window_s.into()), Span::from_secs(patience_s.into()));
+        run(&world, &contender).figures.recovered
     };
-    assert!(!recovered(500, 5), "a queue of 20 s and a patience of 5 s");
-    assert!(recovered(80, 5), "fewer dials than the server can set up");
-    assert!(recovered(500, 25), "patience beyond the queue");
+    for (window_s, percent) in [(10, 200), (20, 164)] {
+        let r = f64::from(percent) / 100.0;
+        let longest_s = f64::from(window_s) * (r - 1.0).powi(2) / r;
+        assert!((longest_s - f64::from(PATIENCE_S)).abs() < 0.01, "{longest_s} s");
+        assert!(recovered(percent, window_s, PATIENCE_S), "{percent} % of {window_s} s");
+        assert!(!recovered(percent * 5 / 4, window_s, PATIENCE_S), "1.25 × {percent} % of {window_s} s");
+    }
+    assert!(recovered(500, 10, 25), "patience beyond the queue");
     let relink = figures(&world(2_496, 16, 50, 1_000), "relink");
     assert!(relink.recovered && relink.wasted_work < 0.9, "{relink:?}");
 }
