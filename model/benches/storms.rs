@@ -3,7 +3,7 @@
 //! `cargo bench -p relink-model --bench storms -- grid|curve|speed`, each alone or several, all without a word.
 //! `curve` also draws `assets/trade-off.svg`. Figures are means over five seeds, 1 to 5; the grid has one of each.
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{error::Error, path::Path};
 
 use plotters::{
     prelude::*,
@@ -92,16 +92,6 @@ fn mean(
     Ok(sum / seeds as f64)
 }
 
-/// The mean time to be back, from the record: the sum over its bins of who was not.
-fn mean_s(outcome: &Outcome) -> Option<f64> {
-    let figures = &outcome.figures;
-    let bin = Duration::from(simulate::BIN).as_secs_f64();
-    let first = (figures.outage_s / bin).round();
-    let away = outcome.bins.iter().zip(0_u32..).filter(|(_, place)| f64::from(*place) >= first);
-    let away = away.map(|(bin, _)| f64::from(figures.clients - bin.online)).sum::<f64>();
-    figures.recovered.then(|| away * bin / f64::from(figures.clients))
-}
-
 fn scenario(name: &str) -> Result<World, String> {
     Scenario::find(name).map(Scenario::world).ok_or_else(|| format!("no scenario {name}"))
 }
@@ -137,7 +127,7 @@ fn curve(test: bool) -> Done {
                 policy.ka = Ratio::from_millionths(ka);
                 Contender::new("relink".to_owned(), policy, slots, None)
             };
-            let mean_s = mean(&lone, &contender(1)?, seeds, mean_s)?;
+            let mean_s = mean(&lone, &contender(1)?, seeds, |run| run.figures.mean_s)?;
             let p99_s = mean(&lone, &contender(1)?, seeds, |run| run.figures.p99_s)?;
             let dials = |run: &Outcome| Some(run.figures.dials_per_slot_outage + run.figures.dials_per_slot_after);
             let dials = mean(&hole, &contender(1)?, seeds, dials)?;

@@ -284,9 +284,10 @@ fn csv(figures: &[&Figures]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
 /// The columns of the table: a heading, and the figure with so many decimals.
 type Column = (&'static str, usize, fn(&Figures) -> Option<f64>);
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     ("makespan s", 2, |figures| figures.makespan_s),
     ("× ideal", 3, |figures| figures.makespan_ratio),
+    ("mean s", 2, |figures| figures.mean_s),
     ("p50 s", 2, |figures| figures.p50_s),
     ("p99 s", 2, |figures| figures.p99_s),
     ("dials out", 2, |figures| Some(figures.dials_per_slot_outage)),

@@ -43,6 +43,9 @@ pub struct Figures {
     pub p50_s: Option<f64>,
     /// When 99 % of them were there.
     pub p99_s: Option<f64>,
+    /// How long a connection was away since then, on average; in the table alone.
+    #[serde(skip)]
+    pub mean_s: Option<f64>,
     /// Dials per connection before the return.
     pub dials_per_slot_outage: f64,
     /// Dials per connection after it.
@@ -74,6 +77,10 @@ pub(super) struct Meter {
     dials_after: u64,
     work: u64,
     wasted: u64,
+    /// Connections that were away since the return, each times the nanoseconds of it.
+    away: u128,
+    /// The time up to which they are counted.
+    away_until: u64,
     half_at: Option<u64>,
     most_at: Option<u64>,
     pub(super) all_at: Option<u64>,
@@ -92,6 +99,8 @@ impl Meter {
             dials_after: 0,
             work: 0,
             wasted: 0,
+            away: 0,
+            away_until: returns_at,
             half_at: None,
             most_at: None,
             all_at: None,
@@ -124,6 +133,9 @@ impl Meter {
 
     /// A session more, or one less.
     pub(super) fn online(&mut self, now: u64, more: bool) {
+        let away = self.target.saturating_sub(self.online);
+        self.away += u128::from(away) * u128::from(now.saturating_sub(self.away_until));
+        self.away_until = self.away_until.max(now);
         self.online = if more { self.online + 1 } else { self.online.saturating_sub(1) };
         let online = self.online;
         if let Some(bin) = self.bin(now) {
@@ -153,6 +165,7 @@ impl Meter {
         let recovered = self.all_at.is_some();
         let makespan_s = since(self.all_at);
         let clients = f64::from(world.clients);
+        let mean_s = round(self.away as f64 / 1e9 / f64::from(self.target.max(1)));
         let first = usize::try_from((self.returns_at + self.shift) / BIN_NS).unwrap_or(usize::MAX);
         let later = first.saturating_add(10 * BINS_PER_S);
         Figures {
@@ -166,6 +179,7 @@ impl Meter {
             makespan_ratio: makespan_s.map(|makespan| round(makespan / world.ideal_s())),
             p50_s: since(self.half_at),
             p99_s: since(self.most_at.filter(|_| recovered)),
+            mean_s: recovered.then_some(mean_s),
             dials_per_slot_outage: round(self.dials_outage as f64 / clients),
             dials_per_slot_after: round(self.dials_after as f64 / clients),
             peak_offered_ratio_first_s: round(
