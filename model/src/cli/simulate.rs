@@ -1,7 +1,7 @@
 //! `relink simulate`: its arguments, and how its figures are shown.
 
 use std::{
-    fmt::{Display, Write as _},
+    fmt::Display,
     fs,
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
@@ -16,6 +16,8 @@ use relink_model::simulate::{
 };
 
 use crate::{Failed, say};
+
+mod table;
 
 /// What the figures mean.
 const FIGURES: &str = "\
@@ -164,7 +166,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
             page.and_then(|page| fs::write(directory.join("index.html"), page).map_err(|error| error.to_string()));
         written.map_err(|error| unwritable("--report", directory, error))?;
     }
-    if args.json { say(&json(&figures)?) } else { say(&table(&world, &figures, args.seeds)) }
+    if args.json { say(&json(&figures)?) } else { say(&table::table(&world, &figures, args.seeds)) }
 }
 
 /// What was typed, but for the way to the program.
@@ -279,83 +281,6 @@ fn csv(figures: &[&Figures]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         writer.serialize(row)?;
     }
     Ok(writer.into_inner()?)
-}
-
-/// The columns of the table: a heading, and the figure with so many decimals.
-type Column = (&'static str, usize, fn(&Figures) -> Option<f64>);
-
-const COLUMNS: [Column; 12] = [
-    ("makespan s", 2, |figures| figures.makespan_s),
-    ("× ideal", 3, |figures| figures.makespan_ratio),
-    ("mean s", 2, |figures| figures.mean_s),
-    ("p50 s", 2, |figures| figures.p50_s),
-    ("p99 s", 2, |figures| figures.p99_s),
-    ("dials out", 2, |figures| Some(figures.dials_per_slot_outage)),
-    ("after", 2, |figures| Some(figures.dials_per_slot_after)),
-    ("peak 1st s", 2, |figures| Some(figures.peak_offered_ratio_first_s)),
-    ("after 10 s", 2, |figures| Some(figures.peak_offered_ratio_after_10s)),
-    ("wasted", 4, |figures| Some(figures.wasted_work)),
-    ("M events", 2, |figures| Some(figures.events as f64 / 1e6)),
-    ("M/s", 2, |figures| Some(figures.events_per_s / 1e6)),
-];
-
-fn table(world: &World, figures: &[&Figures], seeds: u32) -> String {
-    let mut text = format!(
-        "{} connections in processes of {}, {} set-ups/s, {} of {}, queue {} ({}, {}); the ideal is {:.1} s\n\n",
-        world.clients,
-        world.slots,
-        world.capacity_per_s,
-        world.outage,
-        world.kind.word(),
-        world.queue,
-        world.overflow.word(),
-        world.service.word(),
-        world.ideal_s(),
-    );
-    let wide = figures.iter().map(|figures| figures.policy.chars().count()).max().unwrap_or(0).max(6);
-    let _infallible = write!(text, "{:<wide$} {:>5} {:>9}", "policy", "seed", "recovered");
-    for (heading, ..) in COLUMNS {
-        let _infallible = write!(text, " {heading:>10}");
-    }
-    text.push('\n');
-    for rows in figures.chunks(seeds as usize) {
-        for figures in rows.iter().take(if seeds <= 10 { rows.len() } else { 0 }) {
-            let recovered = if figures.recovered { "yes" } else { "no" };
-            let head = format!("{:<wide$} {:>5} {recovered:>9}", figures.policy, figures.seed);
-            row(&mut text, &head, |of| of(figures));
-        }
-        if let (Some(first), true) = (rows.first(), seeds > 1) {
-            let recovered = rows.iter().filter(|figures| figures.recovered).count();
-            for (name, over) in SUMMARY {
-                let head = format!("{:<wide$} {name:>5} {:>9}", first.policy, format!("{recovered}/{seeds}"));
-                // A figure that one run has not would be an average of the lucky ones.
-                row(&mut text, &head, |of| {
-                    rows.iter().map(|figures| of(figures)).collect::<Option<Vec<_>>>().map(over)
-                });
-            }
-        }
-    }
-    if let Some(peak) = memory_peak() {
-        let _infallible = write!(text, "\nmemory at its peak: {peak}\n");
-    }
-    text
-}
-
-type Over = fn(Vec<f64>) -> f64;
-
-const SUMMARY: [(&str, Over); 3] = [
-    ("mean", |all| all.iter().sum::<f64>() / all.len() as f64),
-    ("least", |all| all.into_iter().fold(f64::INFINITY, f64::min)),
-    ("most", |all| all.into_iter().fold(f64::NEG_INFINITY, f64::max)),
-];
-
-fn row(text: &mut String, head: &str, value: impl Fn(fn(&Figures) -> Option<f64>) -> Option<f64>) {
-    text.push_str(head);
-    for (_, decimals, of) in COLUMNS {
-        let cell = value(of).map_or_else(|| "-".to_owned(), |figure| format!("{figure:.decimals$}"));
-        let _infallible = write!(text, " {cell:>10}");
-    }
-    text.push('\n');
 }
 
 /// The most memory that this process ever had, where Linux tells.

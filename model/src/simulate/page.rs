@@ -40,8 +40,8 @@ pub fn page(command: &str, world: &World, firsts: &[&Outcome], all: &[&Figures])
     }
     Ok(format!(
         "<!doctype html><html lang=en><meta charset=utf-8><title>relink simulate</title><style>{STYLE}</style>\n\
-         <h1>A fleet loses its server and comes back</h1>\n<pre>{}</pre>\n{}\n\
-         <p>Grey: the server is away. Left: SYNs that reach it, kernels' resends included, as a multiple of the \
+         <h1>How a fleet comes back</h1>\n<pre>{}</pre>\n{}\n\
+         <p>Grey: until the server is back, or sound. Left: SYNs that reach it, kernels' resends included, as a multiple of the \
          {} sessions that it can set up in a second. Right: the share of the {} connections that are there.</p>\n\
          <table><tr><th>policy<th>seed<th>makespan s<th>× least<th>p50 s<th>p99 s<th>dials, outage<th>after\
          <th>peak, 1st s<th>after 10 s<th>work wasted\n{rows}</table>\n\

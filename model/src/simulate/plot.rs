@@ -12,7 +12,7 @@ use relink::Ratio;
 use super::{
     meter::{BIN, Bin},
     run::Outcome,
-    world::{Overflow, World},
+    world::{FLAP, Kind, Overflow, Story, World},
 };
 
 const FONT: &str = "sans-serif";
@@ -23,7 +23,7 @@ const HEADER: u32 = 40;
 /// No more points than pixels.
 const POINTS_MAX: usize = 500;
 
-/// Below this share of the capacity a load is drawn as none.
+/// Below this share of the capacity a load is drawn as none, or below this share of the highest load, if that is less.
 const FLOOR: f64 = 0.01;
 
 const OFFERED: RGBColor = RGBColor(200, 70, 30);
@@ -104,9 +104,8 @@ where
 {
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| "the font cannot be read")?;
     root.fill(&WHITE)?;
-    let title = format!("{} connections lose their server for {} (grey); {}", world.clients, world.outage, told(world));
     let (header, rest) = root.split_vertically(HEADER);
-    header.draw_text(&title, &(FONT, 20).into_text_style(root), (20, 12))?;
+    header.draw_text(&heading(world), &(FONT, 20).into_text_style(root), (20, 12))?;
     let axes = Axes::of(world, runs);
     for (area, run) in rest.split_evenly((runs.len().max(1), 1)).iter().zip(runs) {
         let (left, right) = area.split_horizontally(WIDTH * 3 / 5);
@@ -117,9 +116,34 @@ where
     Ok(())
 }
 
-/// What the server does once it is back, in a line.
-fn told(world: &World) -> String {
-    let sets_up = format!("back, it sets up {} a second", world.capacity_per_s);
+/// What happens, in a line.
+fn heading(world: &World) -> String {
+    let World { clients, outage, .. } = world;
+    let sets_up = sets_up(world);
+    match (world.story, world.kind) {
+        (Story::Outage, Kind::Refuse | Kind::Silence) => {
+            format!("{clients} connections lose their server for {outage} (grey); back, {sets_up}")
+        }
+        (Story::Outage, Kind::Flap) => {
+            format!(
+                "{clients} connections: for {outage} (grey) all end {FLAP} after they were set up; sound, {sets_up}"
+            )
+        }
+        (Story::Failover, _) => {
+            format!("{clients} connections lose their primary; after {outage} (grey) there is another, and {sets_up}")
+        }
+        (Story::RollingRestart, _) => {
+            let processes = clients / u32::from(world.slots.max(1));
+            format!(
+                "{processes} processes are replaced one after the other within {outage}; the server stays, {sets_up}"
+            )
+        }
+    }
+}
+
+/// What the server does while it serves.
+fn sets_up(world: &World) -> String {
+    let sets_up = format!("it sets up {} a second", world.capacity_per_s);
     match world.overflow {
         Overflow::Reject | Overflow::Hint if world.reject_cost > Ratio::default() => {
             format!("{sets_up}, and to reject one is {} of that work", world.reject_cost)
@@ -144,6 +168,7 @@ fn title(policy: &str) -> &str {
 /// What the panels have in common, so that they can be compared at a glance.
 struct Axes {
     end_s: f64,
+    offered_min: f64,
     offered_max: f64,
 }
 
@@ -152,8 +177,23 @@ impl Axes {
         let longest = runs.iter().map(|run| run.bins.len()).max().unwrap_or(0) as f64 * seconds(BIN.as_millis());
         // Who is not back after three times the least possible is seen not to be.
         let end_s = longest.min(seconds(world.outage.as_millis()) + 3.0 * world.ideal_s() + 30.0).max(1.0);
-        let highest = runs.iter().flat_map(|run| points(&run.bins, end_s, world)).map(|point| point.offered);
-        Self { end_s, offered_max: highest.fold(2.0, f64::max) * 2.0 }
+        let offered = runs.iter().flat_map(|run| points(&run.bins, end_s, world)).map(|point| point.offered);
+        let highest = offered.fold(0.0, f64::max);
+        let offered_min = if highest > 0.0 { FLOOR.min(highest * FLOOR) } else { FLOOR };
+        Self { end_s, offered_min, offered_max: highest.max(2.0) * 2.0 }
+    }
+}
+
+/// The time in which the server is not what it should be, in grey; none where it always is.
+fn grey(world: &World, axes: &Axes, low: f64, high: f64) -> Option<Rectangle<(f64, f64)>> {
+    let outage = seconds(world.outage.as_millis()).min(axes.end_s);
+    (world.story != Story::RollingRestart).then(|| Rectangle::new([(0.0, low), (outage, high)], AWAY.filled()))
+}
+
+fn since(world: &World) -> &'static str {
+    match world.story {
+        Story::Outage | Story::Failover => "seconds since the loss",
+        Story::RollingRestart => "seconds since the first is replaced",
     }
 }
 
@@ -178,42 +218,44 @@ fn points(bins: &[Bin], end_s: f64, world: &World) -> Vec<Point> {
         Point {
             at_s: (place * together) as f64 * bin_s,
             offered: offered / (bins.len() as f64 * bin_s) / f64::from(world.capacity_per_s),
-            online: bins.last().map_or(0.0, |bin| f64::from(bin.online) / f64::from(world.clients)),
+            // Not the last: on a flapping server sessions are shorter than a point.
+            online: bins.iter().map(|bin| f64::from(bin.online) / f64::from(world.clients)).fold(0.0, f64::max),
         }
     };
     shown.chunks(together).zip(0..).map(group).collect()
+}
+
+fn caption(world: &World, run: &Outcome) -> String {
+    let figures = &run.figures;
+    let title = title(&figures.policy);
+    let Some((makespan, ratio)) = figures.makespan_s.zip(figures.makespan_ratio) else {
+        let online = run.bins.last().map_or(0.0, |bin| f64::from(bin.online) / f64::from(world.clients));
+        let after = world.ends_after();
+        // Rounded down: nearly all are not all.
+        return format!("{title}: {} % back after {after}", (online * 100.0).floor());
+    };
+    let least = if world.waits_for_capacity() { format!(", {ratio:.2} × the least possible") } else { String::new() };
+    let dials = figures.dials_per_slot_outage + figures.dials_per_slot_after;
+    format!("{title}: all back after {makespan:.0} s{least}; {dials:.1} dials each")
 }
 
 fn offered<DB>(area: &DrawingArea<DB, Shift>, world: &World, run: &Outcome, axes: &Axes) -> Drawn
 where
     DB: DrawingBackend<ErrorType: 'static>,
 {
-    let figures = &run.figures;
-    let caption = match (figures.makespan_s, figures.makespan_ratio) {
-        (Some(makespan), Some(ratio)) => format!(
-            "{}: all back after {makespan:.0} s, {ratio:.2} × the least possible; {:.1} dials each",
-            title(&figures.policy),
-            figures.dials_per_slot_outage + figures.dials_per_slot_after
-        ),
-        _ => {
-            let online = run.bins.last().map_or(0.0, |bin| f64::from(bin.online) / f64::from(world.clients));
-            // Rounded down: nearly all are not all.
-            format!("{}: {} % back after {}", title(&figures.policy), (online * 100.0).floor(), world.ends_after())
-        }
-    };
+    let caption = caption(world, run);
     let mut chart = ChartBuilder::on(area)
         .caption(caption, (FONT, 15))
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..axes.end_s, (FLOOR..axes.offered_max).log_scale())?;
-    let outage = seconds(world.outage.as_millis()).min(axes.end_s);
-    chart.draw_series([Rectangle::new([(0.0, FLOOR), (outage, axes.offered_max)], AWAY.filled())])?;
+        .build_cartesian_2d(0.0..axes.end_s, (axes.offered_min..axes.offered_max).log_scale())?;
+    chart.draw_series(grey(world, axes, axes.offered_min, axes.offered_max))?;
     chart
         .configure_mesh()
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
-        .x_desc("seconds since the loss")
+        .x_desc(since(world))
         .x_label_formatter(&|at| format!("{at}"))
         .y_desc("dials offered ÷ capacity")
         .y_labels(6)
@@ -221,8 +263,8 @@ where
         .label_style((FONT, 12))
         .draw()?;
     let points = points(&run.bins, axes.end_s, world);
-    let line = || points.iter().map(|point| (point.at_s, point.offered.max(FLOOR)));
-    chart.draw_series(AreaSeries::new(line(), FLOOR, OFFERED.mix(0.25)).border_style(OFFERED))?;
+    let line = || points.iter().map(|point| (point.at_s, point.offered.max(axes.offered_min)));
+    chart.draw_series(AreaSeries::new(line(), axes.offered_min, OFFERED.mix(0.25)).border_style(OFFERED))?;
     chart.draw_series([PathElement::new([(0.0, 1.0), (axes.end_s, 1.0)], BLACK.stroke_width(1))])?;
     chart.draw_series([Text::new("capacity", (axes.end_s * 0.9, 2.0), (FONT, 12).into_font())])?;
     Ok(())
@@ -232,27 +274,30 @@ fn online<DB>(area: &DrawingArea<DB, Shift>, world: &World, run: &Outcome, axes:
 where
     DB: DrawingBackend<ErrorType: 'static>,
 {
+    let caption = if world.waits_for_capacity() { "connected (thin: the best there can be)" } else { "connected" };
     let mut chart = ChartBuilder::on(area)
-        .caption("connected (thin: the best there can be)", (FONT, 15))
+        .caption(caption, (FONT, 15))
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..axes.end_s, 0.0..1.0)?;
-    let outage = seconds(world.outage.as_millis()).min(axes.end_s);
-    chart.draw_series([Rectangle::new([(0.0, 0.0), (outage, 1.0)], AWAY.filled())])?;
+    chart.draw_series(grey(world, axes, 0.0, 1.0))?;
     chart
         .configure_mesh()
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
-        .x_desc("seconds since the loss")
+        .x_desc(since(world))
         .x_label_formatter(&|at| format!("{at}"))
         .y_label_formatter(&|share| format!("{:.0} %", share * 100.0))
         .label_style((FONT, 12))
         .draw()?;
     let full = f64::from(world.target()) / f64::from(world.clients);
-    let ideal = [(outage, 0.0), (outage + world.ideal_s(), full), (axes.end_s, full)];
-    let ideal = ideal.map(|(at, share)| (at.min(axes.end_s), share));
-    chart.draw_series([PathElement::new(ideal, BLACK.stroke_width(1))])?;
+    let outage = seconds(world.outage.as_millis()).min(axes.end_s);
+    if world.waits_for_capacity() {
+        let ideal = [(outage, 0.0), (outage + world.ideal_s(), full), (axes.end_s, full)];
+        let ideal = ideal.map(|(at, share)| (at.min(axes.end_s), share));
+        chart.draw_series([PathElement::new(ideal, BLACK.stroke_width(1))])?;
+    }
     let points = points(&run.bins, axes.end_s, world);
     // A run ends when everybody is back; they stay. Who is not back by then is not shown to be.
     let back = run.figures.makespan_s.is_some_and(|makespan| outage + makespan <= axes.end_s);

@@ -191,6 +191,16 @@ impl World {
         f64::from(self.target()) / f64::from(self.capacity_per_s.max(1))
     }
 
+    /// Whether [`ideal_s`](Self::ideal_s) is what keeps a fleet from being back sooner. It is not after a flapping server,
+    /// whose clients wait for what they have learnt of it, nor where no server was away.
+    pub fn waits_for_capacity(&self) -> bool {
+        match self.story {
+            Story::Outage => self.kind != Kind::Flap,
+            Story::Failover => true,
+            Story::RollingRestart => false,
+        }
+    }
+
     /// How many endpoints a process knows.
     pub const fn endpoints(&self) -> u8 {
         match self.story {
