@@ -126,7 +126,7 @@ fn heading(world: &World) -> String {
         }
         (Story::Outage, Kind::Flap) => {
             format!(
-                "{clients} connections: for {outage} (grey) all end {FLAP} after they were set up; sound, {sets_up}"
+                "{clients} connections; for {outage} (grey) the server ends each {FLAP} after its set-up; {sets_up}"
             )
         }
         (Story::Failover, _) => {
@@ -203,7 +203,9 @@ fn seconds(ms: u64) -> f64 {
 
 struct Point {
     at_s: f64,
+    until_s: f64,
     offered: f64,
+    /// The most sessions at the end of a bin, as a share of all.
     online: f64,
 }
 
@@ -217,6 +219,7 @@ fn points(bins: &[Bin], end_s: f64, world: &World) -> Vec<Point> {
         let offered: f64 = bins.iter().map(|bin| f64::from(bin.offered)).sum();
         Point {
             at_s: (place * together) as f64 * bin_s,
+            until_s: (place * together + bins.len()) as f64 * bin_s,
             offered: offered / (bins.len() as f64 * bin_s) / f64::from(world.capacity_per_s),
             // Not the last: on a flapping server sessions are shorter than a point.
             online: bins.iter().map(|bin| f64::from(bin.online) / f64::from(world.clients)).fold(0.0, f64::max),
@@ -230,7 +233,7 @@ fn caption(world: &World, run: &Outcome) -> String {
     let title = title(&figures.policy);
     let Some((makespan, ratio)) = figures.makespan_s.zip(figures.makespan_ratio) else {
         let online = run.bins.last().map_or(0.0, |bin| f64::from(bin.online) / f64::from(world.clients));
-        let after = world.ends_after();
+        let after = world.ends_after() - world.outage;
         // Rounded down: nearly all are not all.
         return format!("{title}: {} % back after {after}", (online * 100.0).floor());
     };
@@ -257,7 +260,7 @@ where
         .light_line_style(TRANSPARENT)
         .x_desc(since(world))
         .x_label_formatter(&|at| format!("{at}"))
-        .y_desc("dials offered ÷ capacity")
+        .y_desc("SYNs offered ÷ capacity")
         .y_labels(6)
         .y_label_formatter(&|value| format!("{value}"))
         .label_style((FONT, 12))
@@ -302,7 +305,8 @@ where
     // A run ends when everybody is back; they stay. Who is not back by then is not shown to be.
     let back = run.figures.makespan_s.is_some_and(|makespan| outage + makespan <= axes.end_s);
     let last = points.last().map(|point| (axes.end_s, if back { full } else { point.online }));
-    let line = points.iter().map(|point| (point.at_s, point.online)).chain(last);
+    // At the end of its time: whoever is back within it was not before.
+    let line = points.iter().map(|point| (point.until_s.min(axes.end_s), point.online)).chain(last);
     chart.draw_series(LineSeries::new(line, ONLINE.stroke_width(2)))?;
     Ok(())
 }

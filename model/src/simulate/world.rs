@@ -192,13 +192,15 @@ impl World {
     }
 
     /// Whether [`ideal_s`](Self::ideal_s) is what keeps a fleet from being back sooner. It is not after a flapping server,
-    /// whose clients wait for what they have learnt of it, nor where no server was away.
+    /// whose clients wait for what they have learnt of it, nor where no server was away, nor where it is less than a second,
+    /// as everybody waits for longer than that.
     pub fn waits_for_capacity(&self) -> bool {
-        match self.story {
+        let away = match self.story {
             Story::Outage => self.kind != Kind::Flap,
             Story::Failover => true,
             Story::RollingRestart => false,
-        }
+        };
+        away && self.ideal_s() >= 1.0
     }
 
     /// How many endpoints a process knows.
