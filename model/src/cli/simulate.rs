@@ -186,8 +186,12 @@ fn unwritable(flag: &str, path: &Path, error: impl Display) -> Failed {
 impl Args {
     fn world(&self) -> World {
         let base = self.scenario.map_or_else(World::default, Scenario::world);
+        let clients = self.clients.unwrap_or(base.clients);
+        // A scenario's room is a share of its fleet.
+        let share = |most: u32| u64::from(most) * u64::from(clients) / u64::from(base.clients);
+        let room = base.max_connections.and_then(|most| u32::try_from(share(most).max(1)).ok());
         World {
-            clients: self.clients.unwrap_or(base.clients),
+            clients,
             slots: self.slots.unwrap_or(base.slots),
             capacity_per_s: self.capacity.unwrap_or(base.capacity_per_s),
             queue: self.queue.unwrap_or(base.queue),
@@ -195,7 +199,7 @@ impl Args {
             reject_cost: self.reject_cost.unwrap_or(base.reject_cost),
             resends: self.resends.unwrap_or(base.resends),
             service: self.service.unwrap_or(base.service),
-            max_connections: self.max_connections.or(base.max_connections),
+            max_connections: self.max_connections.or(room),
             outage: self.outage.unwrap_or(base.outage),
             kind: self.kind.unwrap_or(base.kind),
             horizon: self.horizon.or(base.horizon),

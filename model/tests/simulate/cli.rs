@@ -87,6 +87,14 @@ fn a_fleet_that_is_not_back_by_the_horizon_has_no_makespan() {
 }
 
 #[test]
+fn a_fifth_finds_no_room_in_a_smaller_fleet_too() {
+    let twin = ["--scenario", "max-connections", "--clients", "4096", "--capacity", "40", "--queue", "40", "--json"];
+    let twin = json(&twin);
+    let ideal_s = twin["makespan_s"].as_f64().unwrap() / twin["makespan_ratio"].as_f64().unwrap();
+    assert!((ideal_s - 3_276.0 / 40.0).abs() < 0.01, "room for {} of 4096", ideal_s * 40.0);
+}
+
+#[test]
 fn misuse_ends_with_code_2_and_a_line_that_names_what_was_wrong() {
     for (args, named) in [
         (&["--clients", "17"][..], "multiple of the slots, as 32 is"),
