@@ -12,7 +12,7 @@ use clap::{ValueHint, builder::PossibleValue};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use relink::{Ratio, Span};
 use relink_model::simulate::{
-    self, Contender, Figures, Kind, Outcome, Overflow, Progress, Resends, SCENARIOS, Scenario, Service, World,
+    self, Contender, Figures, Kind, Outcome, Overflow, Progress, Resends, SCENARIOS, Scenario, Service, Story, World,
 };
 
 use crate::{Failed, say};
@@ -24,8 +24,9 @@ const FIGURES: &str = "\
 Makespan is the time from the server's return until every connection is back, its ratio that to the least possible,
 clients/capacity. Dials are those of one connection, before and after the return. Peaks are SYNs in a second, as a
 multiple of the capacity, kernels' resends included. Wasted is the share of the server's work that led to no session.
-The classic policies stand for libraries where each connection retries by itself; a FILE with the same backoff is run
-as relink runs it, one dial at a time for each process.
+The classic policies stand for libraries where each connection retries by itself, so theirs are processes of one, whatever
+--slots (which JSON and CSV repeat) says; a FILE with the same backoff is run as relink runs it, one dial at a time for
+each process.
 
 Exit codes: 0 simulated, whatever came of it; 2 bad usage; 3 a file cannot be written.";
 
@@ -38,6 +39,7 @@ What this does not show:
   A server loses all its sessions in one instant and is then away for everybody: no outage of a part of the clients,
   no slow death. Losses that are spread in time are shown by rolling-restart alone.
   Sessions of clients that have vanished hold no place of --max-connections.
+  A run ends when the room of --max-connections is full: what those who found none offer from then on is not shown.
   Every process reaches every server, at 1 ms there and back: no DNS, no load balancer, no proxy's own queue.
   Kernels resend a SYN after 1, 3, 7, 15 and 31 s. Linux does so every second at first, from 6.5 on: --resends linear.
   Nobody uses the sessions: the server's capacity is for set-ups alone, and no client is slow or paused.
@@ -222,6 +224,9 @@ impl Args {
 
     /// What would come to nothing is refused before a run, which may take long.
     fn check(&self, world: &World, contenders: &[Contender]) -> Result<(), Failed> {
+        if let Some(kind) = self.kind.filter(|_| world.story == Story::RollingRestart) {
+            return Err(usage(format!("--kind {}: in a rolling restart no server is away; leave it out", kind.word())));
+        }
         if self.seed.checked_add(u64::from(self.seeds) - 1).is_none() {
             let most = u64::MAX - (u64::from(self.seeds) - 1);
             return Err(usage(format!("--seed {} --seeds {}: must begin at {most} or below", self.seed, self.seeds)));

@@ -113,6 +113,10 @@ fn misuse_ends_with_code_2_and_a_line_that_names_what_was_wrong() {
         (&["--policy", "exponentail"], "did you mean \"exponential\"?"),
         (&["--policy", "full", "--compare", "relink"], "cannot be used with"),
         (&["--scenario", "s9"], "s9"),
+        (
+            &["--scenario", "rolling-restart", "--kind", "silence"],
+            "--kind silence: in a rolling restart no server is away",
+        ),
         (&["--seeds", "0"], "--seeds"),
     ] {
         let output = relink(args);
