@@ -1,6 +1,7 @@
 //! `relink simulate`: what it prints, and the simulator held against theory, the proven bounds and the goals.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unforeseen has failed")]
 
+mod allocations;
 mod cli;
 mod theory;
 mod worlds;
