@@ -3,6 +3,7 @@
 
 mod allocations;
 mod cli;
+mod goals;
 mod theory;
 mod worlds;
 
