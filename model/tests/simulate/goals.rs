@@ -1,7 +1,10 @@
 //! The goals of storms: on twins of 10⁶ connections, N/C as there, where it takes no time.
 
 use relink::{Policy, Ratio, Span};
-use relink_model::simulate::{self, Contender, Figures, Kind, Scenario, World};
+use relink_model::{
+    bounds,
+    simulate::{self, BIN, Contender, Figures, Kind, Scenario, World},
+};
 
 use super::world;
 
@@ -84,4 +87,27 @@ fn other_numbers_miss_the_goals() {
     hard.kcap = Ratio::from_millionths(0);
     let runs = of_seeds(&world(10_240, 1, 10, 10), &with(hard, 1));
     assert!(runs.iter().all(|run| run.dials_per_slot_after > 11.0), "{runs:?}");
+}
+
+/// What flapping for 10 minutes may cost: hi·wd until a dial, and as long again as the first session is on trial.
+#[test]
+fn a_process_is_back_from_flapping_as_soon_as_its_windows_allow() {
+    let world = Scenario::find("flap").unwrap().world();
+    let contender = Contender::named("relink", world.slots, None).unwrap().unwrap();
+    let dials_max = bounds::flapping_max(&contender.policy, world.outage) as f64;
+    let first_bin = usize::try_from(world.outage.as_millis() / BIN.as_millis()).unwrap();
+    let mut firsts = Vec::new();
+    for seed in 1..=100 {
+        let outcome = simulate::run(&world, &contender, seed, &mut |_| {});
+        let after = outcome.bins.iter().skip(first_bin).position(|bin| bin.online > 0).unwrap();
+        let first_s = (after + 1) as f64 * BIN.as_millis() as f64 / 1e3;
+        assert!(first_s <= 43.0, "seed {seed}: {first_s} s");
+        let makespan_s = outcome.figures.makespan_s.unwrap();
+        assert!(makespan_s <= first_s + 30.1, "seed {seed}: {makespan_s} s, the first after {first_s} s");
+        assert!(outcome.figures.dials_per_slot_outage * f64::from(world.slots) <= dials_max, "seed {seed}");
+        firsts.push(first_s);
+    }
+    let mean = firsts.iter().sum::<f64>() / firsts.len() as f64;
+    let [least, most] = [f64::min, f64::max].map(|pick| firsts.iter().copied().reduce(pick).unwrap());
+    println!("the first session after flapping: {mean:.1} s ({least:.1}–{most:.1})");
 }
