@@ -1,7 +1,11 @@
-//! Storms in bulk: a grid of worlds, the curves that the defaults were chosen from, and how fast all that is simulated.
+//! Storms in bulk: a grid of worlds and its neighbours, the curves that the defaults were chosen from, and how fast all
+//! that is simulated.
 //!
-//! `cargo bench -p relink-model --bench storms -- grid|curve|speed`, each alone or several, all without a word.
-//! `curve` also draws `assets/trade-off.svg`. Figures are means over five seeds, 1 to 5; the grid has one of each.
+//! `cargo bench -p relink-model --bench storms -- grid|neighbours|curve|speed [FILE.toml]`, each alone or several, all
+//! without a word; the grid and its neighbours with the policy of a file (from `model/`) instead of the default. `curve`
+//! also draws `assets/trade-off.svg`. Seeds are 1 to 5, but for the neighbours and the speed: 1. The grid is told for a
+//! listen queue of one second, within which it must keep its limit, and for one of 1024 set-ups, with the policy's first
+//! deadline and with one of 30 s.
 
 use std::{error::Error, path::Path};
 
@@ -10,15 +14,20 @@ use plotters::{
     style::{FontStyle, register_font},
 };
 use relink::{Policy, Ratio, Span};
-use relink_model::simulate::{self, Contender, Kind, Outcome, Scenario, World};
+use relink_model::simulate::{self, Contender, Figures, Kind, Scenario, World};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // `cargo bench` says `--bench`; `cargo test --bench` does not, and asks for little of each.
     let test = !std::env::args().any(|arg| arg == "--bench");
-    let chosen: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let words = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let (files, chosen): (Vec<_>, Vec<_>) = words.partition(|arg| arg.ends_with(".toml"));
+    let policy = files.first().map_or("relink", String::as_str);
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|arg| arg == name);
     if wanted("grid") {
-        grid(test)?;
+        grid(test, policy)?;
+    }
+    if wanted("neighbours") {
+        neighbours(test, policy)?;
     }
     if wanted("curve") {
         curve(test)?;
@@ -31,65 +40,125 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 type Done = Result<(), Box<dyn Error>>;
 
-fn run(world: &World, contender: &Contender, seed: u64) -> Result<Outcome, Box<dyn Error>> {
+fn run(world: &World, contender: &Contender, seed: u64) -> Result<Figures, Box<dyn Error>> {
     world.check()?;
-    Ok(simulate::run(world, contender, seed, &mut |_| {}))
+    Ok(simulate::run(world, contender, seed, &mut |_| {}).figures)
 }
 
-fn default_of(slots: u16) -> Result<Contender, String> {
-    Contender::find("relink", slots, None)
+/// A cell of the grid.
+struct Cell {
+    runs: Vec<Figures>,
+    limit_s: f64,
 }
 
-/// 72 worlds, 20 480 connections each, a listen queue of one second. Goal: all are back within 1.5·N/C + 0.25·D + 15 s.
-fn grid(test: bool) -> Done {
-    let mut rows = Vec::new();
+impl Cell {
+    fn run(world: &World, contender: &Contender, seeds: u64) -> Result<Self, Box<dyn Error>> {
+        let runs = (1..=seeds).map(|seed| run(world, contender, seed)).collect::<Result<Vec<_>, _>>()?;
+        let outage_s = world.outage.as_millis() as f64 / 1e3;
+        Ok(Self { runs, limit_s: 1.5 * world.ideal_s() + 0.25 * outage_s + 15.0 })
+    }
+
+    /// The makespans: least, mean, most.
+    fn makespan_s(&self) -> [f64; 3] {
+        let all = || self.runs.iter().map(|run| run.makespan_s.unwrap_or(f64::INFINITY));
+        [all().fold(f64::INFINITY, f64::min), all().sum::<f64>() / self.runs.len() as f64, all().fold(0.0, f64::max)]
+    }
+
+    /// That of the slowest run as a share of the limit.
+    fn share(&self) -> f64 {
+        self.makespan_s()[2] / self.limit_s
+    }
+}
+
+/// Says how many cells keep their limit in every run, and the worst of them.
+fn tell(mut cells: Vec<Cell>, what: &str) -> Done {
+    cells.sort_by(|a, b| b.share().total_cmp(&a.share()));
+    let within = cells.iter().filter(|cell| cell.share() <= 1.0).count();
+    println!("{what}: {within} of {} worlds are back within 1.5·N/C + 0.25·D + 15 s; the worst:\n", cells.len());
+    println!("  clients  capacity   outage  slots       makespan s  (least–most)  limit s   of it  dials");
+    for cell in cells.iter().take(10) {
+        let Some(first) = cell.runs.first() else { continue };
+        let [least, mean, most] = cell.makespan_s();
+        println!(
+            "{:>9}  {:>8}  {:>5} s  {:>5}  {mean:>15.1}  ({least:.1}–{most:.1})  {:>7.1}  {:>4.1} %  {:>5.1}",
+            first.clients,
+            first.capacity_per_s,
+            first.outage_s,
+            first.slots,
+            cell.limit_s,
+            cell.share() * 100.0,
+            dials(first),
+        );
+    }
+    println!();
+    if within < cells.len() { Err("a world is above its limit".into()) } else { Ok(()) }
+}
+
+fn dials(figures: &Figures) -> f64 {
+    figures.dials_per_slot_outage + figures.dials_per_slot_after
+}
+
+/// 72 worlds, 20 480 connections each. Goal: all are back within 1.5·N/C + 0.25·D + 15 s, with a queue of one second.
+fn grid(test: bool, policy: &str) -> Done {
+    grid_of(test, policy, None, None).and_then(|cells| tell(cells, "grid, a queue of one second"))?;
+    // No goals: a queue that is longer than the first patience.
+    for (patience, what) in [(None, "the first deadline"), (Some(Span::from_secs(30)), "a first deadline of 30 s")] {
+        let cells = grid_of(test, policy, Some(1_024), patience)?;
+        let _above = tell(cells, &format!("grid, a queue of 1024 set-ups, {what}"));
+    }
+    Ok(())
+}
+
+fn grid_of(test: bool, policy: &str, queue: Option<u32>, patience: Option<Span>) -> Result<Vec<Cell>, Box<dyn Error>> {
+    let mut cells = Vec::new();
     for capacity_per_s in [50, 200, 1_000, 5_000] {
         for outage_s in [0, 1, 5, 30, 120, 600] {
             for slots in [1, 16, 64] {
                 if test && (outage_s, slots) != (5, 64) {
                     continue;
                 }
-                let outage = Span::from_secs(outage_s);
-                let world =
-                    World { clients: 20_480, slots, capacity_per_s, queue: capacity_per_s, outage, ..World::default() };
-                let figures = run(&world, &default_of(slots)?, 1)?.figures;
-                let limit = 1.5 * world.ideal_s() + 0.25 * figures.outage_s + 15.0;
-                rows.push((figures.makespan_s.map_or(f64::INFINITY, |makespan| makespan / limit), limit, figures));
+                let (queue, outage) = (queue.unwrap_or(capacity_per_s), Span::from_secs(outage_s));
+                let world = World { clients: 20_480, slots, capacity_per_s, queue, outage, ..World::default() };
+                let contender = Contender::find(policy, slots, patience)?;
+                cells.push(Cell::run(&world, &contender, if test { 1 } else { 5 })?);
             }
         }
     }
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let within = rows.iter().filter(|row| row.0 <= 1.0).count();
-    println!("grid: {within} of {} worlds are back within 1.5·N/C + 0.25·D + 15 s; the worst:\n", rows.len());
-    println!("  capacity  outage  slots  makespan s  limit s  of it   × ideal  dials");
-    for (share, limit, figures) in rows.iter().take(10) {
-        println!(
-            "{:>10}  {:>4} s  {:>5}  {:>10}  {limit:>7.1}  {:>4.0} %  {:>7}  {:>5.1}",
-            figures.capacity_per_s,
-            figures.outage_s,
-            figures.slots,
-            figures.makespan_s.map_or_else(|| "never".to_owned(), |makespan| format!("{makespan:.1}")),
-            share * 100.0,
-            figures.makespan_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
-            figures.dials_per_slot_outage + figures.dials_per_slot_after,
-        );
-    }
-    println!();
-    Ok(())
+    Ok(cells)
 }
 
-/// The mean of a figure over the seeds; an error if a run has none.
-fn mean(
+/// 56 worlds beside the grid's slowest, one seed each.
+fn neighbours(test: bool, policy: &str) -> Done {
+    let contender = Contender::find(policy, 1, None)?;
+    let mut cells = Vec::new();
+    for clients in [18_000, 19_000, 20_000, 20_480, 21_000, 22_000, 23_000] {
+        for outage_s in [90, 100, 110, 115, 120, 125, 130, 140] {
+            if test && (clients, outage_s) != (18_000, 90) {
+                continue;
+            }
+            let outage = Span::from_secs(outage_s);
+            let world = World { clients, slots: 1, capacity_per_s: 200, queue: 200, outage, ..World::default() };
+            cells.push(Cell::run(&world, &contender, 1)?);
+        }
+    }
+    tell(cells, "neighbours of C = 200, D = 120 s, P = 1")
+}
+
+/// The means of figures over the seeds; an error if a run has not all of them.
+fn means<const K: usize>(
     world: &World,
     contender: &Contender,
     seeds: u64,
-    of: impl Fn(&Outcome) -> Option<f64>,
-) -> Result<f64, Box<dyn Error>> {
-    let mut sum = 0.0;
+    of: [fn(&Figures) -> Option<f64>; K],
+) -> Result<[f64; K], Box<dyn Error>> {
+    let mut sums = [0.0; K];
     for seed in 1..=seeds {
-        sum += of(&run(world, contender, seed)?).ok_or("a fleet that never came back has no mean")?;
+        let figures = run(world, contender, seed)?;
+        for (sum, of) in sums.iter_mut().zip(of) {
+            *sum += of(&figures).ok_or("a fleet that never came back has no mean")?;
+        }
     }
-    Ok(sum / seeds as f64)
+    Ok(sums.map(|sum| sum / seeds as f64))
 }
 
 fn scenario(name: &str) -> Result<World, String> {
@@ -127,10 +196,9 @@ fn curve(test: bool) -> Done {
                 policy.ka = Ratio::from_millionths(ka);
                 Contender::new("relink".to_owned(), policy, slots, None)
             };
-            let mean_s = mean(&lone, &contender(1)?, seeds, |run| run.figures.mean_s)?;
-            let p99_s = mean(&lone, &contender(1)?, seeds, |run| run.figures.p99_s)?;
-            let dials = |run: &Outcome| Some(run.figures.dials_per_slot_outage + run.figures.dials_per_slot_after);
-            let dials = mean(&hole, &contender(1)?, seeds, dials)?;
+            let of: [fn(&Figures) -> Option<f64>; 2] = [|run| run.mean_s, |run| run.p99_s];
+            let [mean_s, p99_s] = means(&lone, &contender(1)?, seeds, of)?;
+            let [dials] = means(&hole, &contender(1)?, seeds, [|run| Some(dials(run))])?;
             let ka = f64::from(ka) / 1e6;
             println!("{connect_s:>7} s  {ka:>4}  {mean_s:>7.2} {p99_s:>7.2}  {dials:>6.1}");
             points.push(Point { ka, dials, p99_s });
@@ -151,11 +219,10 @@ fn curve(test: bool) -> Done {
                 policy.kd = Ratio::from_millionths(kd);
                 Contender::new("relink".to_owned(), policy, slots, None)
             };
-            let p99_s = mean(&lone_refused, &contender(1)?, seeds, |run| run.figures.p99_s)?;
-            let fleet_of = |of: fn(&Outcome) -> Option<f64>| mean(&fleet, &contender(16)?, seeds, of);
-            let peak = fleet_of(|run| Some(run.figures.peak_offered_ratio_after_10s))?;
-            let ratio = fleet_of(|run| run.figures.makespan_ratio)?;
-            let dials = fleet_of(|run| Some(run.figures.dials_per_slot_outage + run.figures.dials_per_slot_after))?;
+            let [p99_s] = means(&lone_refused, &contender(1)?, seeds, [|run| run.p99_s])?;
+            let of: [fn(&Figures) -> Option<f64>; 3] =
+                [|run| Some(run.peak_offered_ratio_after_10s), |run| run.makespan_ratio, |run| Some(dials(run))];
+            let [peak, ratio, dials] = means(&fleet, &contender(16)?, seeds, of)?;
             let kd = f64::from(kd) / 1e6;
             println!("{connect_s:>7} s  {kd:>4}  {p99_s:>7.2}   {peak:>26.1}   {ratio:>7.3}   {dials:>6.2}");
         }
@@ -211,7 +278,8 @@ fn speed(test: bool) -> Done {
         if test && clients > 10_000 {
             continue;
         }
-        let figures = run(&World { clients, slots, ..World::default() }, &default_of(slots)?, 1)?.figures;
+        let world = World { clients, slots, ..World::default() };
+        let figures = run(&world, &Contender::find("relink", slots, None)?, 1)?;
         let cpu_s = figures.events as f64 / figures.events_per_s;
         println!(
             "{clients:>13}  {slots:>5}  {:>8.2}  {:>23.2}  {cpu_s:>11.2}",
