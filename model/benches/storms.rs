@@ -174,7 +174,7 @@ struct Point {
 
 const CONNECT_MS: [u64; 4] = [2_000, 2_250, 3_000, 5_000];
 const KA: [u32; 8] = [80_000, 100_000, 150_000, 200_000, 250_000, 350_000, 500_000, 700_000];
-const KD: [u32; 5] = [60_000, 80_000, 90_000, 100_000, 120_000];
+const KD: [u32; 6] = [60_000, 80_000, 85_000, 90_000, 100_000, 120_000];
 
 /// What `connect_deadline`, `ka` and `kd` cost and bring. The fleets are twins of 10⁶ connections and 1000 set-ups/s.
 fn curve(test: bool) -> Done {
