@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{
+    property::Assumption,
     report::{Level, Overall, Report, Row, Verdict},
     run::Run,
 };
@@ -38,19 +39,23 @@ impl Report {
             // Writing to a String does not fail.
             let _ = writeln!(page, "- {line}");
         }
-        page.push_str(
-            "\n| id | in plain words | assumes | world | states | transitions | seeded bugs caught | verdict |\n",
-        );
+        page.push_str("\n| id | in plain words | if | world | states | transitions | seeded bugs caught | verdict |\n");
         page.push_str("|---|---|---|---|---:|---:|---|---|\n");
         for row in &self.properties {
             let bugs: Vec<_> = row.seeded.iter().map(|seeded| seeded.bug.as_str()).collect();
-            let Row { id, plain, assumption, world, states, transitions, .. } = row;
+            let Row { id, plain, world, states, transitions, .. } = row;
+            let assumption = String::from_iter(row.assumed().map(Assumption::letter));
             let _ = writeln!(
                 page,
                 "| {id} | {plain} | {assumption} | {world} | {states} | {transitions} | {} | {} |",
                 bugs.join(", "),
                 found(row)
             );
+        }
+        page.push_str("\n## What is assumed\n\n");
+        // All of them: they refer to each other.
+        for assumption in Assumption::ALL {
+            let _ = writeln!(page, "- {}: {}", assumption.letter(), assumption.text());
         }
         page.push_str("\n## The wordings\n\n");
         let mut last = "";

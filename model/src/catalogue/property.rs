@@ -1,35 +1,85 @@
 //! What is claimed, by name: every safety and liveness property, with its wording, its meaning and its assumption.
 
-/// What may be relied upon, beside that the driver calls the machines as their documentation says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What may be relied upon, beside that the driver calls the machines as their documentation says. README tells them by
+/// the same letters and words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Assumption {
-    /// Nothing of the network, the servers or the borrowers; the driver reports what happened under the
-    /// names it was given, in any order and at any time, or never.
+    /// Nothing of the network, the servers or the borrowers.
     Hostile,
-    /// Moreover, the driver delivers a due timeout before time passes on, completions before timers.
+    /// The driver's clock: completions before timers, and timers before time passes on.
     Timers,
-    /// From some time on one fixed endpoint answers every dial with the required role within the dial
-    /// deadline's ceiling, has room, loses none of its sessions and is not held, and no other hands out a
-    /// usable role that then dies.
+    /// No second answer to a question, nor to a reset.
+    AskedOnce,
+    /// What a clock alone can do: nothing else goes wrong.
+    AnswersInTime,
+    /// One fixed endpoint with the required role serves within the dial deadline's ceiling, whatever the others do but hand
+    /// out sessions that then die.
     OneGoodEndpoint,
-    /// As `OneGoodEndpoint`, and leases are returned.
+    /// As `OneGoodEndpoint`, of those who borrow as well.
     LeasesReturn,
-    /// From some time on the server is up, its latency stays below (hi − lo)·W⁺, and (N − 1)·ρ < C·hi·W⁺.
+    /// A server that is up, and a fleet within its limit (`relink bounds`).
     FleetFits,
-    /// From some time on one fixed endpoint is the primary, and the others answer their role truthfully.
+    /// One fixed endpoint is the primary.
     OnePrimary,
+    /// No abort and no close outlives its deadline.
+    Ends,
 }
 
 impl Assumption {
+    /// All of them, in the order of their letters.
+    pub const ALL: [Self; 9] = [
+        Self::Hostile,
+        Self::Timers,
+        Self::AskedOnce,
+        Self::AnswersInTime,
+        Self::OneGoodEndpoint,
+        Self::LeasesReturn,
+        Self::FleetFits,
+        Self::OnePrimary,
+        Self::Ends,
+    ];
+
+    /// The letter that stands for it in tables.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Hostile => 'A',
+            Self::Timers => 'B',
+            Self::AskedOnce => 'C',
+            Self::AnswersInTime => 'D',
+            Self::OneGoodEndpoint => 'E',
+            Self::LeasesReturn => 'F',
+            Self::FleetFits => 'G',
+            Self::OnePrimary => 'H',
+            Self::Ends => 'I',
+        }
+    }
+
     /// In one line.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Hostile => "none: any answer at any time, or never",
-            Self::Timers => "due timeouts are delivered before time passes on",
-            Self::OneGoodEndpoint => "from some time on one endpoint answers, has room and keeps its sessions",
-            Self::LeasesReturn => "as for L1, and leases are returned",
-            Self::FleetFits => "the server stays up; latency < (hi − lo)·W⁺ and (N − 1)·ρ < C·hi·W⁺",
-            Self::OnePrimary => "from some time on one host is primary, the others tell their role truthfully",
+            Self::Hostile => {
+                "none, but that the driver reports what happened under the names it was given: in any order, at any time, or never"
+            }
+            Self::Timers => {
+                "as for S1, and a timeout is delivered when it is due, before time passes on and after the answers that came before it"
+            }
+            Self::AskedOnce => "as for S10, and an order to ask or clean a session is answered at most once",
+            Self::AnswersInTime => {
+                "as for S10, and no session dies, and every question is answered, and well, before a timer is served"
+            }
+            Self::OneGoodEndpoint => {
+                "as for S10, and from some time on one endpoint answers every dial and question in time and is not held, nothing is lost \
+                 or closed on purpose, and what was ordered to end is gone by its deadline"
+            }
+            Self::LeasesReturn => "as for L1, and leases are returned, nobody gives up, and no more demotions are seen",
+            Self::FleetFits => {
+                "from some time on the server is up; latency < (hi − lo)·W⁺ and (N − 1)·ρ < C·hi·W⁺ (`relink bounds`)"
+            }
+            Self::OnePrimary => {
+                "as for S10, and from some time on one host is the primary, servers answer with the role that they have, or had when \
+                 they were asked, and sessions are asked before each lease"
+            }
+            Self::Ends => "as for S10, and what was ordered to end is gone by its deadline",
         }
     }
 }
@@ -168,7 +218,7 @@ pub const PROPERTIES: [Property; 27] = [
         id: "S17",
         statement: "no session is leased with an open transaction or an unread answer of an earlier borrower",
         plain: "nobody inherits another's transaction",
-        assumption: Assumption::Hostile,
+        assumption: Assumption::AskedOnce,
     },
     Property {
         id: "S18",
@@ -180,7 +230,7 @@ pub const PROPERTIES: [Property; 27] = [
         id: "S19",
         statement: "generations never fall; a clock that stands still or jumps never by itself declares a session lost",
         plain: "a suspended client wakes without cutting healthy sessions",
-        assumption: Assumption::Hostile,
+        assumption: Assumption::AnswersInTime,
     },
     Property {
         id: "L1",
@@ -212,7 +262,7 @@ pub const PROPERTIES: [Property; 27] = [
         plain: "nobody waits for ever",
         assumption: Assumption::LeasesReturn,
     },
-    Property { id: "L5", statement: "a drain ends", plain: "close() returns", assumption: Assumption::Timers },
+    Property { id: "L5", statement: "a drain ends", plain: "close() returns", assumption: Assumption::Ends },
     Property {
         id: "L6",
         statement: "a silent peer that a caller waits on is noticed within B3, or within 2·question_deadline of the last answer that it is too early to tell, if its endpoint refuses no dial meanwhile",

@@ -1,12 +1,15 @@
 //! What a check found: rows for programs, a table for people, a page for the file cabinet.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
 use relink::Policy;
 use serde::Serialize;
 
-use super::{property::Property, story::Story};
+use super::{
+    property::{Assumption, Property, property},
+    story::Story,
+};
 use crate::columns::{Cell, aligned};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -126,6 +129,11 @@ impl Row {
         }
     }
 
+    /// What it rests on, by name.
+    pub(super) fn assumed(&self) -> Option<Assumption> {
+        property(&self.id).map(|known| known.assumption)
+    }
+
     /// The verdict in a word, with its colour.
     fn found(&self) -> (&'static str, Style) {
         match self.verdict {
@@ -196,15 +204,13 @@ impl Report {
         text
     }
 
+    /// What any of its rows assumes.
+    fn assumed(&self) -> BTreeSet<Assumption> {
+        self.properties.iter().filter_map(Row::assumed).collect()
+    }
+
     /// What is the same in the rows of one property is said in the first of them, and every assumption once.
     fn table(&self) -> String {
-        let mut assumed: Vec<&str> = Vec::new();
-        for row in &self.properties {
-            if !assumed.contains(&row.assumption.as_str()) {
-                assumed.push(&row.assumption);
-            }
-        }
-        let letter = |text: &str| ('A'..).zip(&assumed).find(|(_, one)| **one == text).map(|(letter, _)| letter);
         let heads = ["id", "in plain words", "if", "world", "states", "s", "seeded", "verdict"];
         let mut lines: Vec<Vec<Cell>> = vec![heads.iter().map(|head| Cell::new(*head, HEAD)).collect()];
         for rows in self.properties.chunk_by(|one, next| one.id == next.id) {
@@ -219,7 +225,7 @@ impl Report {
                 lines.push(vec![
                     Cell::new(first(&row.id), HEAD),
                     Cell::plain(first(&row.plain)),
-                    Cell::new(first(&String::from_iter(letter(&row.assumption))), FAINT),
+                    Cell::new(first(&String::from_iter(row.assumed().map(Assumption::letter))), FAINT),
                     Cell::plain(&row.world),
                     Cell::plain(row.states.to_string()),
                     Cell::plain(format!("{:.1}", row.seconds)),
@@ -230,9 +236,9 @@ impl Report {
         }
         let mut text = aligned(&lines, &[0, 1, 2, 3, 7]);
         text.push('\n');
-        for (letter, assumption) in ('A'..).zip(&assumed) {
+        for assumption in self.assumed() {
             // Writing to a String does not fail.
-            let _ = writeln!(text, "{FAINT}{letter}: {assumption}{FAINT:#}");
+            let _ = writeln!(text, "{FAINT}{}: {}{FAINT:#}", assumption.letter(), assumption.text());
         }
         text
     }
