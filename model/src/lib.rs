@@ -16,6 +16,7 @@ pub mod named;
 pub mod pacing;
 pub mod proxy;
 pub mod reduce;
+mod seeded;
 mod show;
 pub mod simulate;
 pub mod sweep;

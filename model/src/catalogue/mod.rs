@@ -34,7 +34,7 @@ use crate::{
 };
 use property::{PROPERTIES, Property, catalogued, property};
 use report::{Level, Report, Row, Seeded, Verdict};
-use scenes::Scene;
+use scenes::{Scene, Seed};
 
 /// What to check.
 #[derive(Clone, Debug)]
@@ -103,13 +103,10 @@ pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + 
         match &scene.seed {
             None => rows.extend(judged(scene, found).into_iter().filter(|row| wanted(&row.id))),
             Some(seed) => {
-                let mut caught: Vec<String> =
-                    found.iter().filter(|one| !one.holds).map(|one| catalogued(one.claim).to_owned()).collect();
-                caught.dedup();
                 let here = |row: &Row| row.id == seed.caught_by && row.world == scene.world;
                 let place = rows.iter().position(here).or_else(|| rows.iter().position(|row| row.id == seed.caught_by));
                 if let Some(row) = place.and_then(|place| rows.get_mut(place)) {
-                    row.seeded.push(Seeded { bug: seed.bug.clone(), caught_by: caught });
+                    row.seeded.push(caught(scene, seed, found));
                 }
             }
         }
@@ -157,6 +154,21 @@ fn explore(
     named.map(|(scene, result)| result.map_err(|stopped| Error::Stopped { world: scene.name(), stopped })).collect()
 }
 
+/// What a world with a mistake in it has shown.
+fn caught(scene: &Scene, seed: &Seed, found: &[Finding]) -> Seeded {
+    let broken = || found.iter().filter(|one| !one.holds);
+    let mut caught_by: Vec<String> = broken().map(|one| catalogued(one.claim).to_owned()).collect();
+    caught_by.dedup();
+    Seeded {
+        bug: seed.bug.clone(),
+        about: seed.about.to_owned(),
+        caught_by,
+        world: if seed.world.is_empty() { scene.world.clone() } else { seed.world.clone() },
+        source: seed.source.to_owned(),
+        story: broken().find(|one| catalogued(one.claim) == seed.caught_by).and_then(|one| one.story.clone()),
+    }
+}
+
 /// A row for each property that a world judges.
 fn judged(scene: &Scene, found: &[Finding]) -> Vec<Row> {
     // Beside its witnesses a world may have conditions of its own, without which its verdicts would say nothing.
@@ -175,6 +187,7 @@ fn judged(scene: &Scene, found: &[Finding]) -> Vec<Row> {
             verdict: if broken.is_some() { Verdict::Falsified } else { Verdict::Holds },
             reason: vain.or_else(|| first.numbers.clone()),
             witness: unreached.is_empty(),
+            explore: scene.explored.map(str::to_owned),
             story: broken.and_then(|one| one.story.clone()).map(|story| story.named(known.id, &scene.world)),
             ..Row::of(known, &scene.world)
         })

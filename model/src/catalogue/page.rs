@@ -6,8 +6,9 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{
     property::Assumption,
-    report::{Level, Overall, Report, Row, Verdict},
+    report::{Level, Overall, Report, Row, Seeded, Verdict},
     run::Run,
+    story::Story,
 };
 use crate::reduce;
 
@@ -18,6 +19,7 @@ impl Report {
     /// As `serde_json`; there is no value here that it refuses.
     pub fn files(&self) -> serde_json::Result<Vec<(String, String)>> {
         let mut files = vec![("REPORT.md".to_owned(), self.page())];
+        files.extend(self.runs_of_bugs().map(|runs| ("SEEDED.md".to_owned(), runs)));
         for run in self.properties.iter().filter_map(replayable) {
             files.push((file_name(run), serde_json::to_string_pretty(run)? + "\n"));
         }
@@ -39,15 +41,16 @@ impl Report {
             // Writing to a String does not fail.
             let _ = writeln!(page, "- {line}");
         }
-        page.push_str("\n| id | in plain words | if | world | states | transitions | seeded bugs caught | verdict |\n");
-        page.push_str("|---|---|---|---|---:|---:|---|---|\n");
+        page.push_str("\n| id | in plain words | if | world | `relink explore` | states | transitions | seeded bugs caught | verdict |\n");
+        page.push_str("|---|---|---|---|---|---:|---:|---|---|\n");
         for row in &self.properties {
             let bugs: Vec<_> = row.seeded.iter().map(|seeded| seeded.bug.as_str()).collect();
             let Row { id, plain, world, states, transitions, .. } = row;
+            let explore = row.explore.as_deref().unwrap_or("-");
             let assumption = String::from_iter(row.assumed().map(Assumption::letter));
             let _ = writeln!(
                 page,
-                "| {id} | {plain} | {assumption} | {world} | {states} | {transitions} | {} | {} |",
+                "| {id} | {plain} | {assumption} | {world} | {explore} | {states} | {transitions} | {} | {} |",
                 bugs.join(", "),
                 found(row)
             );
@@ -78,11 +81,45 @@ impl Report {
                 );
             }
         }
+        self.bugs(&mut page);
         page.push_str("\n## What is not proved\n\n");
         for line in &self.not_proved {
             let _ = writeln!(page, "- {line}");
         }
+        page.push_str(INDEPENDENT);
         page
+    }
+
+    /// Every seeded bug with the row that it is booked on.
+    fn seeded(&self) -> impl Iterator<Item = (&Row, &Seeded)> {
+        self.properties.iter().flat_map(|row| row.seeded.iter().map(move |seeded| (row, seeded)))
+    }
+
+    /// A table of the seeded bugs, if there are any.
+    fn bugs(&self, page: &mut String) {
+        if self.seeded().next().is_none() {
+            return;
+        }
+        let _ = writeln!(page, "\n## Seeded bugs\n\n{SEEDED}\n");
+        page.push_str(
+            "| id | bug | what is done wrong | world | steps of the run | source |\n|---|---|---|---|---:|---|\n",
+        );
+        for (Row { id, .. }, Seeded { bug, about, world, story, source, .. }) in self.seeded() {
+            let steps = story.as_ref().map_or_else(|| "escaped".to_owned(), |story| story.steps().to_string());
+            let _ = writeln!(page, "| {id} | {bug} | {about} | {world} | {steps} | `{source}` |");
+        }
+    }
+
+    /// The run of each seeded bug, if there are any.
+    fn runs_of_bugs(&self) -> Option<String> {
+        self.seeded().next()?;
+        let mut page = format!("# The seeded bugs and their runs\n\n{SEEDED}\n");
+        for (Row { id, statement, .. }, Seeded { bug, about, world, story, source, .. }) in self.seeded() {
+            let _ = writeln!(page, "\n## {id}: {bug}\n\n{about} In {world}; `{source}`.\n\nBroken: {statement}.\n");
+            let story = story.as_ref().map_or_else(|| "It escaped.\n".to_owned(), Story::text);
+            let _ = writeln!(page, "```text\n{story}```");
+        }
+        Some(page)
     }
 
     /// JUnit XML: a test case for each property and world.
@@ -116,6 +153,17 @@ impl Report {
         report.to_string()
     }
 }
+
+/// What the seeded bugs are.
+const SEEDED: &str = "Each is put, alone, around the production step (or into its policy), in the world that is named, with \
+                      nothing in it that it does not need, and has to be found by its own property. \
+                      `relink check --seeded --report DIR` writes every run to `SEEDED.md`.";
+
+/// Who else has judged.
+const INDEPENDENT: &str = "\n## Independent verdicts\n\n\
+    `./tests/run independent` has Storm and SPIN, which share no code with this checker, explore the fleets anew and say how \
+    many states there are, which of them recover and how soon (`model/tests/independent.rs`). \
+    `relink export WORLD --to prism|storm|promela` writes a world for them.\n";
 
 /// The run that falsifies a property, where it is one machine's.
 fn replayable(row: &Row) -> Option<&Run> {

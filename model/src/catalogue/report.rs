@@ -53,12 +53,21 @@ pub enum Level {
 }
 
 /// A mistake that was put in on purpose, and who noticed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Seeded {
     /// The mistake.
     pub bug: String,
+    /// What is done wrong.
+    pub about: String,
     /// The properties that were found false with it.
     pub caught_by: Vec<String>,
+    /// The world where it shows: the one named, with nothing in it that it does not need.
+    pub world: String,
+    /// The file of its code.
+    pub source: String,
+    /// The run that breaks the property.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub story: Option<Story>,
 }
 
 /// One property in one world.
@@ -74,6 +83,9 @@ pub struct Row {
     pub assumption: String,
     /// Where it was checked.
     pub world: String,
+    /// The name of that world for `relink explore` and `relink export`, if it is one of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explore: Option<String>,
     /// Distinct states of the world, every one of them looked at.
     pub states: usize,
     /// Transitions between them.
@@ -118,6 +130,7 @@ impl Row {
             plain: property.plain.to_owned(),
             assumption: property.assumption.text().to_owned(),
             world: world.to_owned(),
+            explore: None,
             states: 0,
             transitions: 0,
             seconds: 0.0,
@@ -263,8 +276,13 @@ fn told(rows: &[Row]) -> String {
         }
     }
     for (row, seeded) in rows.iter().flat_map(|row| row.escaped().map(move |seeded| (row, seeded))) {
-        let Seeded { bug, .. } = seeded;
-        let _ = writeln!(text, "\n{HEAD}{}{HEAD:#} {BAD}escaped{BAD:#}: it still holds with the bug '{bug}'", row.id);
+        let Seeded { bug, about, world, .. } = seeded;
+        let _ = writeln!(
+            text,
+            "\n{HEAD}{}{HEAD:#} {BAD}escaped{BAD:#}: it still holds with the bug '{bug}' in {world}",
+            row.id
+        );
+        let _ = writeln!(text, "  {about}");
     }
     text
 }

@@ -1,6 +1,6 @@
 //! Every world that the catalogue is checked in, with its seeded bugs.
 
-use relink::{Backoff, Checked, Policy};
+use relink::{Backoff, Checked, Policy, Span};
 
 use super::{property::catalogued, report::Level, sweeps};
 use crate::{
@@ -9,9 +9,9 @@ use crate::{
     claim::{self, Claim, Claims, Finding},
     fleet::{
         self, Fleet,
-        server::Server,
         world::{SERVERS, growing, hard},
     },
+    named::{Named, World, named, titled},
     pacing, reduce, worlds,
 };
 
@@ -19,6 +19,8 @@ use crate::{
 pub struct Scene {
     /// The world's name in reports.
     pub world: String,
+    /// Its name as `relink explore` and `relink export` take it, if it is one of theirs.
+    pub explored: Option<&'static str>,
     /// The properties that it judges.
     pub judges: Vec<&'static str>,
     /// The mistake, if there is one.
@@ -30,10 +32,27 @@ pub struct Scene {
 /// A mistake put in on purpose.
 #[derive(Clone, Debug)]
 pub struct Seed {
-    /// What is done wrong.
+    /// Its name.
     pub bug: String,
+    /// What is done wrong.
+    pub about: &'static str,
     /// The property that must be found false.
     pub caught_by: &'static str,
+    /// The world, where it is not just the scene's with less in it; else empty.
+    pub world: String,
+    /// The file of its code.
+    pub source: &'static str,
+}
+
+impl Seed {
+    pub(super) fn of(
+        bug: &impl std::fmt::Debug,
+        about: &'static str,
+        breaks: &'static str,
+        source: &'static str,
+    ) -> Self {
+        Self { bug: words(bug), about, caught_by: catalogued(breaks), world: String::new(), source }
+    }
 }
 
 impl Scene {
@@ -45,84 +64,100 @@ impl Scene {
         }
     }
 
-    fn new<M: Claims + Send + Sync + 'static>(world: String, model: M, seed: Option<Seed>) -> Self {
+    fn new<M: Claims + Send + Sync + 'static>(named: &'static Named, model: M, seed: Option<Seed>) -> Self {
         let mut judges: Vec<&'static str> = model.claims().iter().filter_map(Claim::judges).map(catalogued).collect();
         judges.dedup();
-        Self { world, judges, seed, explore: Box::new(move |limit| claim::check(&model, limit)) }
+        Self::of(named, judges, seed, move |limit| claim::check(&model, limit))
+    }
+
+    /// How long a herd is kept waiting.
+    fn herd(named: &'static Named, fleet: Fleet) -> Self {
+        Self::of(named, vec!["L2q"], None, move |limit| expected(&fleet, limit).map(|finding| vec![finding]))
+    }
+
+    fn of(
+        named: &'static Named,
+        judges: Vec<&'static str>,
+        seed: Option<Seed>,
+        explore: impl Fn(Limit) -> Result<Vec<Finding>, Stopped> + Send + Sync + 'static,
+    ) -> Self {
+        Self { world: named.title.to_owned(), explored: Some(named.name), judges, seed, explore: Box::new(explore) }
     }
 }
 
 /// The scenes for a policy: its worlds, and those of the default policy with a mistake each.
 pub(super) fn of(policy: &Policy, level: Level) -> Vec<Scene> {
-    let mut scenes = processes(policy, level);
-    scenes.extend(pools(policy, level));
-    scenes.extend(fleets(policy, level));
-    scenes.extend(herds(policy, level));
+    let mut scenes: Vec<Scene> = names(level).into_iter().filter_map(|name| shaped(named(name)?, policy)).collect();
     scenes.extend(sweeps::of(level));
     scenes.extend(seeds());
     scenes.extend(sweeps::seeds(level));
     scenes
 }
 
-/// Worlds of one process and its pacer.
-fn processes(policy: &Policy, level: Level) -> Vec<Scene> {
-    let mut all = vec![
-        ("a process of 1", pacing::one_endpoint(1, 1, None)),
-        ("a process of 2", pacing::one_endpoint(2, 1, None)),
-        ("the first of two endpoints is good", pacing::endpoint_set(2, 0, Backoff::Relink, None)),
-        ("the second of two endpoints is good", pacing::endpoint_set(2, 1, Backoff::Relink, None)),
-        ("a process with a short memory", pacing::short_memory(None)),
-    ];
-    if level == Level::Full {
-        all.push(("a process of 3, two dials at once", pacing::one_endpoint(3, 2, None)));
-        all.push(("a process of 3, three dials at once", pacing::one_endpoint(3, 3, None)));
-        all.push(("the last of three endpoints is good", pacing::endpoint_set(3, 2, Backoff::Relink, None)));
-    }
-    let shaped = all.into_iter().filter_map(|(name, world)| Some((name, world?.shaped(policy)?)));
-    shaped.map(|(name, world)| Scene::new(name.to_owned(), world, None)).collect()
-}
-
-/// Worlds of a whole pool: the pacer, the links, the leases and those who wait.
-fn pools(policy: &Policy, level: Level) -> Vec<Scene> {
-    let mut all = vec![worlds::one_link(None), worlds::small_pool(None), worlds::fail_over(None)];
-    all.extend([worlds::silent_peer(None), worlds::jumping_clock(None)]);
-    if level == Level::Full {
-        all.extend([worlds::pool_of_two(None), worlds::changing_pool(None), worlds::two_endpoints(None)]);
-    }
-    let shaped = all.into_iter().flatten().filter_map(|world| world.shaped(policy));
-    shaped.map(|world| Scene::new(world.name.to_owned(), world, None)).collect()
-}
-
-/// Fleets against every server that cannot serve all at once.
-fn fleets(policy: &Policy, level: Level) -> Vec<Scene> {
-    let sizes: &[(usize, u64)] = if level == Level::Full { &[(2, 8), (3, 8), (4, 6)] } else { &[(2, 8), (3, 8)] };
-    let mut scenes = Vec::new();
-    for (count, elapsed_max) in sizes {
-        for (name, server) in SERVERS {
-            // The largest of three states of its kind is left to the full level.
-            if level == Level::Quick && *count == 3 && name.starts_with("sheds") {
-                continue;
-            }
-            let small = small_of(policy, *elapsed_max);
-            let fleet = small.check().ok().and_then(|small| Fleet::new(*count, &small, server));
-            scenes
-                .extend(fleet.map(|fleet| Scene::new(format!("{count} processes, a server that {name}"), fleet, None)));
-        }
-    }
-    scenes
-}
-
-/// How long the worst of all orders of events keeps a thundering herd waiting, in the mean of its own draws.
-fn herds(policy: &Policy, level: Level) -> Vec<Scene> {
-    let count = if level == Level::Full { 4 } else { 3 };
-    let herd = |(name, server): (&str, Server)| {
-        let small = small_of(policy, 8).check().ok()?;
-        let fleet = Fleet::new(count, &small, server)?.herd();
-        let world = format!("a herd of {count}, a server that {name}");
-        let explore = move |limit| expected(&fleet, limit).map(|finding| vec![finding]);
-        Some(Scene { world, judges: vec!["L2q"], seed: None, explore: Box::new(explore) })
+/// The named worlds of a level, in the order of a report.
+fn names(level: Level) -> Vec<&'static str> {
+    let larger: [&[&str]; 4] = match level {
+        Level::Quick => [&[], &[], &[], &HERDS],
+        Level::Full => [&LARGER_PROCESSES, &LARGER_POOLS, &LARGER_FLEETS, &LARGER_HERDS],
     };
-    SERVERS.into_iter().filter_map(herd).collect()
+    let [processes, pools, fleets, herds] = larger;
+    [&PROCESSES, processes, &POOLS, pools, &FLEETS, fleets, herds].concat()
+}
+
+/// One process and its pacer.
+const PROCESSES: [&str; 5] = ["process-of-1", "process-of-2", "first-is-good", "second-is-good", "short-memory"];
+const LARGER_PROCESSES: [&str; 3] = ["process-of-3", "three-dials", "last-of-three"];
+
+/// A whole pool: the pacer, the links, the leases and those who wait.
+const POOLS: [&str; 5] = ["one-link", "small-pool", "fail-over", "silent-peer", "jumping-clock"];
+const LARGER_POOLS: [&str; 3] = ["pool-of-two", "changing-pool", "two-endpoints"];
+
+/// Fleets against every server that cannot serve all at once. The largest of three states of its kind is left to the
+/// full level.
+const FLEETS: [&str; 11] = [
+    "fleet-sheds",
+    "fleet-hangs",
+    "fleet-accepts",
+    "fleet-overloads",
+    "fleet-rejects",
+    "fleet-queues",
+    "fleet-of-3-hangs",
+    "fleet-of-3-accepts",
+    "fleet-of-3-overloads",
+    "fleet-of-3-rejects",
+    "fleet-of-3-queues",
+];
+const LARGER_FLEETS: [&str; 7] = [
+    "fleet-of-3-sheds",
+    "fleet-of-4-sheds",
+    "fleet-of-4-hangs",
+    "fleet-of-4-accepts",
+    "fleet-of-4-overloads",
+    "fleet-of-4-rejects",
+    "fleet-of-4-queues",
+];
+
+/// Whom the worst of all orders of events keeps waiting: how long, in the mean of its own draws.
+const HERDS: [&str; 6] = ["herd-sheds", "herd-hangs", "herd-accepts", "herd-overloads", "herd-rejects", "herd-queues"];
+const LARGER_HERDS: [&str; 6] = [
+    "herd-of-4-sheds",
+    "herd-of-4-hangs",
+    "herd-of-4-accepts",
+    "herd-of-4-overloads",
+    "herd-of-4-rejects",
+    "herd-of-4-queues",
+];
+
+/// A named world under a policy of the user's shape.
+fn shaped(named: &'static Named, policy: &Policy) -> Option<Scene> {
+    Some(match named.build()? {
+        World::Pool(pool) => Scene::new(named, pool.shaped(policy)?, None),
+        World::Process(process) => Scene::new(named, process.shaped(policy)?, None),
+        World::Fleet(fleet) => {
+            let fleet = fleet.under(&small_of(policy, fleet.policy().elapsed_max).check().ok()?)?;
+            if fleet.is_herd() { Scene::herd(named, fleet) } else { Scene::new(named, fleet, None) }
+        }
+    })
 }
 
 /// The longest that a value iteration may be away from the truth, as a share of it.
@@ -151,12 +186,12 @@ fn expected(fleet: &Fleet, limit: Limit) -> Result<Finding, Stopped> {
 
 /// The small policy of a fleet that is on the same side of the limit as the user's: one whose dials fit into the
 /// server's capacity if theirs do, one whose dials do not if theirs do not.
-fn small_of(policy: &Policy, elapsed_max: u64) -> Policy {
+fn small_of(policy: &Policy, elapsed_max: Span) -> Policy {
     let fits = fits(policy);
     let small = match (reduce::has_hard_ceiling(policy), fits) {
         (true, true) => hard(4),
         (true, false) => hard(2),
-        (false, true) => growing(elapsed_max),
+        (false, true) => growing(elapsed_max.as_millis()),
         (false, false) => growing(4),
     };
     let mut small = reduce::shaped(policy, &small);
@@ -178,24 +213,38 @@ pub(super) fn fits(policy: &Policy) -> bool {
 
 /// Every seeded bug, in the world where it shows.
 fn seeds() -> Vec<Scene> {
-    let seed = |bug: String, caught_by: &'static str| Some(Seed { bug, caught_by: catalogued(caught_by) });
     let processes = pacing::bug::Bug::ALL.into_iter().filter_map(|bug| {
-        Some(Scene::new("one process".to_owned(), pacing::seeded(bug)?, seed(words(&bug), bug.breaks().name())))
+        let world = pacing::seeded(bug)?;
+        let named = named(match (world.name, world.places) {
+            ("endpoint_set", _) => "second-is-good",
+            ("short_memory", _) => "short-memory",
+            (_, 1) => "process-of-1",
+            _ => "process-of-2",
+        })?;
+        let dials = if world.policy.max_dials > 1 { ", two dials at once" } else { "" };
+        let seed = Seed {
+            world: format!("{}{dials}", named.title),
+            ..Seed::of(&bug, bug.about(), bug.breaks().name(), "model/src/pacing/bug.rs")
+        };
+        Some(Scene::new(named, world, Some(seed)))
     });
     let pools = worlds::bug::Bug::ALL.into_iter().filter_map(|bug| {
         let world = worlds::seeded(bug)?;
-        Some(Scene::new(world.name.to_owned(), world, seed(words(&bug), bug.breaks().name())))
+        let seed = Seed::of(&bug, bug.about(), bug.breaks().name(), "model/src/worlds/bug.rs");
+        Some(Scene::new(titled(world.name)?, world, Some(seed)))
     });
     let fleets = fleet::world::Bug::ALL.into_iter().filter_map(|bug| {
         let (count, policy, server) = bug.shows();
+        let (kind, _) = SERVERS.into_iter().find(|(_, known)| *known == server)?;
         let fleet = Fleet::new(count, &policy.check().ok()?, server)?;
-        Some(Scene::new(format!("{count} processes"), fleet, seed(words(&bug), "L2")))
+        let seed = Seed::of(&bug, bug.about(), "L2", "model/src/fleet/world.rs");
+        Some(Scene::new(titled(&format!("{count} processes, a server that {kind}"))?, fleet, Some(seed)))
     });
     processes.chain(pools).chain(fleets).collect()
 }
 
 /// `DialPerIdleLink` as `dial per idle link`.
-pub(super) fn words(bug: &impl std::fmt::Debug) -> String {
+fn words(bug: &impl std::fmt::Debug) -> String {
     let mut words = String::new();
     for letter in format!("{bug:?}").chars() {
         if letter.is_uppercase() && !words.is_empty() {

@@ -64,6 +64,11 @@ impl Story {
         Self { run: self.run.map(|run| run.named(property, world)), ..self }
     }
 
+    /// How many steps are told.
+    pub fn steps(&self) -> usize {
+        self.stem.len() + self.cycle.len()
+    }
+
     /// As lines: time, who, what, and the change.
     pub fn text(&self) -> String {
         let wide = |of: fn(&Moment) -> &str| {

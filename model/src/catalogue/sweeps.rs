@@ -5,7 +5,7 @@ use std::{num::NonZero, time::Instant};
 use super::{
     property::{catalogued, property},
     report::Level,
-    scenes::{Scene, Seed, words},
+    scenes::{Scene, Seed},
     story::{Moment, Story},
 };
 use crate::{
@@ -50,13 +50,13 @@ fn scene(machine: Machine, level: sweep::Level, bug: Option<Bug>) -> Scene {
     let mut judges: Vec<_> = machine.laws().iter().copied().filter_map(judged).collect();
     judges.dedup();
     let caught_by = bug.and_then(|bug| judged(bug.breaks()));
-    let seed = bug.zip(caught_by).map(|(bug, caught_by)| Seed { bug: words(&bug), caught_by });
+    let seed = bug.zip(caught_by).map(|(bug, breaks)| Seed::of(&bug, bug.about(), breaks, "model/src/sweep/bug.rs"));
     let explore = move |_| {
         let begun = Instant::now();
         let report = machine.sweep(level, NonZero::<usize>::MIN, bug);
         Ok(findings(machine, &report, begun.elapsed().as_secs_f64()))
     };
-    Scene { world: world(machine).to_owned(), judges, seed, explore: Box::new(explore) }
+    Scene { world: world(machine).to_owned(), explored: None, judges, seed, explore: Box::new(explore) }
 }
 
 /// Every law; or the one that is broken, for nothing is known of the others then. Without what the induction rests on, the

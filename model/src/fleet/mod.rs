@@ -47,6 +47,7 @@ pub const FLEET_MAX: usize = 6;
 /// Processes and one server.
 #[derive(Clone, Debug)]
 pub struct Fleet {
+    policy: Checked,
     processes: Processes,
     server: Server,
     count: usize,
@@ -120,8 +121,15 @@ impl Fleet {
     pub fn with_latency(count: usize, policy: &Checked, server: Server, latency: u8) -> Option<Self> {
         let processes = Processes::of(policy, &server.answers(policy), server.silence(), latency)?.merged();
         let patience_max = u8::try_from(policy.dial_deadline_max.as_millis()).unwrap_or(u8::MAX);
-        let fleet = Self { processes, server, count, latency, patience_max, crashes: true, coin: true };
+        let policy = policy.clone();
+        let fleet = Self { policy, processes, server, count, latency, patience_max, crashes: true, coin: true };
         (count <= FLEET_MAX).then_some(fleet)
+    }
+
+    /// The same fleet under another policy.
+    pub fn under(&self, policy: &Checked) -> Option<Self> {
+        let fleet = Self::with_latency(self.count, policy, self.server, self.latency)?;
+        Some(Self { crashes: self.crashes, coin: self.coin, ..fleet })
     }
 
     /// The thundering herd: every session is lost at once, of a server that is up and stays so.
@@ -130,10 +138,20 @@ impl Fleet {
         Self { crashes: false, ..self }
     }
 
+    /// Whether it is one.
+    pub fn is_herd(&self) -> bool {
+        !self.crashes
+    }
+
     /// The same fleet where the waits are the adversary's as well.
     #[must_use]
     pub fn without_coin(self) -> Self {
         Self { coin: false, ..self }
+    }
+
+    /// The policy of each process.
+    pub fn policy(&self) -> &Checked {
+        &self.policy
     }
 
     /// Every state that one process can be in.

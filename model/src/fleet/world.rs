@@ -5,6 +5,7 @@ use relink::{Fault, Policy, Ratio, Span};
 use super::{Action, Fleet, State, server::Server};
 use crate::{
     check::{Counterexample, Form},
+    seeded::bugs,
     worlds::reduced,
 };
 
@@ -88,21 +89,20 @@ pub const TIME_PASSES: Form<Fleet> = Form::NoCycle {
     through: |_, _, _, _| true,
 };
 
-/// A mistake that L2 must find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bug {
-    /// Waits are not jittered, and the server collapses: those who collide do so for ever.
-    NoJitter,
-    /// The ceiling does not grow, and rejects cost more than the longest wait leaves room for.
-    HardCeiling,
-    /// Neither patience nor the ceiling grows, and the queue is longer than either.
-    FixedPatience,
+bugs! {
+    /// A mistake that L2 must find.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Bug {
+        /// Waits are not jittered, and the server collapses: those who collide do so for ever.
+        NoJitter,
+        /// The ceiling does not grow, and rejects cost more than the longest wait leaves room for.
+        HardCeiling,
+        /// Neither patience nor the ceiling grows, and the queue is longer than either.
+        FixedPatience,
+    }
 }
 
 impl Bug {
-    /// Every bug.
-    pub const ALL: [Self; 3] = [Self::NoJitter, Self::HardCeiling, Self::FixedPatience];
-
     /// Where it shows: how many processes, the policy, and the server.
     pub fn shows(self) -> (usize, Policy, Server) {
         match self {

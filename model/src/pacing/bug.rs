@@ -9,66 +9,48 @@ use super::{
     law::Law,
     world::{State, World},
 };
-use crate::worlds::NOW;
+use crate::{seeded::bugs, worlds::NOW};
 
-/// A mistake in the inputs, the outputs or the policy of the production step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bug {
-    /// An order to dial is carried out for every place that wants a session.
-    DialPerIdleLink,
-    /// The waits are drawn from zero up.
-    DrawFromZero,
-    /// The loss of a session that never became stable is taken for that of a stable one.
-    TrustTheUnstable,
-    /// The least share of a window that is waited is next to nothing.
-    LowerFloor,
-    /// The failure of a dial that was started before the last failure is taken for a dial given up.
-    IgnoreTheStale,
-    /// A success pulls the next dial forward.
-    HurryOnSuccess,
-    /// A renewal pulls the next dial forward.
-    HurryOnRenewal,
-    /// Each loss starts the outage clock anew.
-    RestartClock,
-    /// A success takes the window of overload away.
-    ForgetOverload,
-    /// The outage is forgotten with the first success.
-    ForgetOnSuccess,
-    /// The outage is forgotten before a session was stable.
-    ForgetEarly,
-    /// A fatal fault is taken for a refusal.
-    RetryFatal,
-    /// The set is held as soon as one endpoint is.
-    HoldTheSet,
-    /// The timer of the next dial is dropped.
-    DropTimer,
-    /// The timer of the next dial is never served.
-    Oversleep,
-    /// The dial deadline does not grow.
-    FixPatience,
+bugs! {
+    /// A mistake in the inputs, the outputs or the policy of the production step.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Bug {
+        /// An order to dial is carried out for every place that wants a session.
+        DialPerIdleLink,
+        /// The waits are drawn from zero up.
+        DrawFromZero,
+        /// The loss of a session that never became stable is taken for that of a stable one.
+        TrustTheUnstable,
+        /// The least share of a window that is waited is next to nothing.
+        LowerFloor,
+        /// The failure of a dial that was started before the last failure is taken for a dial given up.
+        IgnoreTheStale,
+        /// A success pulls the next dial forward.
+        HurryOnSuccess,
+        /// A renewal pulls the next dial forward.
+        HurryOnRenewal,
+        /// Each loss starts the outage clock anew.
+        RestartClock,
+        /// A success takes the window of overload away.
+        ForgetOverload,
+        /// The outage is forgotten with the first success.
+        ForgetOnSuccess,
+        /// The outage is forgotten before a session was stable.
+        ForgetEarly,
+        /// A fatal fault is taken for a refusal.
+        RetryFatal,
+        /// The set is held as soon as one endpoint is.
+        HoldTheSet,
+        /// The timer of the next dial is dropped.
+        DropTimer,
+        /// The timer of the next dial is never served.
+        Oversleep,
+        /// The dial deadline does not grow.
+        FixPatience,
+    }
 }
 
 impl Bug {
-    /// Every bug.
-    pub const ALL: [Self; 16] = [
-        Self::DialPerIdleLink,
-        Self::DrawFromZero,
-        Self::TrustTheUnstable,
-        Self::LowerFloor,
-        Self::IgnoreTheStale,
-        Self::HurryOnSuccess,
-        Self::HurryOnRenewal,
-        Self::RestartClock,
-        Self::ForgetOverload,
-        Self::ForgetOnSuccess,
-        Self::ForgetEarly,
-        Self::RetryFatal,
-        Self::HoldTheSet,
-        Self::DropTimer,
-        Self::Oversleep,
-        Self::FixPatience,
-    ];
-
     /// The law that must be found broken.
     pub const fn breaks(self) -> Law {
         match self {

@@ -10,95 +10,68 @@ use super::{
     Law, Machine,
     pacer_law::{Case, Moment},
 };
+use crate::seeded::bugs;
 
-/// A mistake in what a step gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
-    /// A failure leaves what was settling as it is.
-    GoOnSettling,
-    /// What was learnt of overload outlives the outage.
-    RememberOverload,
-    /// The window of overload has no ceiling.
-    GrowForEver,
-    /// Each success allows one more dial, without an end.
-    AllowMore,
-    /// A failure voids dials that have not started.
-    CutAhead,
-    /// Refused credentials are counted and nothing follows.
-    CountOnly,
-    /// A second dial starts beside the first.
-    DialTwice,
-    /// A success makes the next dial due at once.
-    PullForward,
-    /// A failure is followed by no wait.
-    WaitForNothing,
-    /// A loss starts the outage's clock anew.
-    RestartClock,
-    /// A success clears the window of overload.
-    ShrinkAtOnce,
-    /// A success ends the outage.
-    ForgetAtOnce,
-    /// News of an endpoint outside the set are taken for the first one's.
-    TakeStrangers,
-    /// A held endpoint is dialed.
-    DialHeld,
-    /// A dial that was given up leaves no time for the next.
-    LoseTimer,
-    /// A dial may take twice as long as the policy says.
-    StretchDeadline,
-    /// Waits end at round times of the clock.
-    RoundTimes,
-    /// A late success is adopted.
-    AdoptLate,
-    /// A late success is left open.
-    LeaveOpen,
-    /// A lost session's place is free before it is closed.
-    FreeEarly,
-    /// An answer about the role is taken for one of the present.
-    DateByAnswer,
-    /// A stop ends no waiting.
-    IgnoreStop,
-    /// A lease is cut when its session is to be replaced.
-    CutLease,
-    /// A dial's deadline begins again when its transport is up.
-    ExtendDial,
-    /// A question has no deadline.
-    AskForEver,
-    /// A close ends at round times of the clock.
-    RoundClose,
+bugs! {
+    /// A mistake in what a step gives.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Bug {
+        /// A failure leaves what was settling as it is.
+        GoOnSettling,
+        /// What was learnt of overload outlives the outage.
+        RememberOverload,
+        /// The window of overload has no ceiling.
+        GrowForEver,
+        /// Each success allows one more dial, without an end.
+        AllowMore,
+        /// A failure voids dials that have not started.
+        CutAhead,
+        /// Refused credentials are counted and nothing follows.
+        CountOnly,
+        /// A second dial starts beside the first.
+        DialTwice,
+        /// A success makes the next dial due at once.
+        PullForward,
+        /// A failure is followed by no wait.
+        WaitForNothing,
+        /// A loss starts the outage's clock anew.
+        RestartClock,
+        /// A success clears the window of overload.
+        ShrinkAtOnce,
+        /// A success ends the outage.
+        ForgetAtOnce,
+        /// News of an endpoint outside the set are taken for the first one's.
+        TakeStrangers,
+        /// A held endpoint is dialed.
+        DialHeld,
+        /// A dial that was given up leaves no time for the next.
+        LoseTimer,
+        /// A dial may take twice as long as the policy says.
+        StretchDeadline,
+        /// Waits end at round times of the clock.
+        RoundTimes,
+        /// A late success is adopted.
+        AdoptLate,
+        /// A late success is left open.
+        LeaveOpen,
+        /// A lost session's place is free before it is closed.
+        FreeEarly,
+        /// An answer about the role is taken for one of the present.
+        DateByAnswer,
+        /// A stop ends no waiting.
+        IgnoreStop,
+        /// A lease is cut when its session is to be replaced.
+        CutLease,
+        /// A dial's deadline begins again when its transport is up.
+        ExtendDial,
+        /// A question has no deadline.
+        AskForEver,
+        /// A close ends at round times of the clock.
+        RoundClose,
+    }
 }
 
 impl Bug {
-    /// Every bug.
-    pub const ALL: [Self; 26] = [
-        Self::GoOnSettling,
-        Self::RememberOverload,
-        Self::GrowForEver,
-        Self::AllowMore,
-        Self::CutAhead,
-        Self::CountOnly,
-        Self::DialTwice,
-        Self::PullForward,
-        Self::WaitForNothing,
-        Self::RestartClock,
-        Self::ShrinkAtOnce,
-        Self::ForgetAtOnce,
-        Self::TakeStrangers,
-        Self::DialHeld,
-        Self::LoseTimer,
-        Self::StretchDeadline,
-        Self::RoundTimes,
-        Self::AdoptLate,
-        Self::LeaveOpen,
-        Self::FreeEarly,
-        Self::DateByAnswer,
-        Self::IgnoreStop,
-        Self::CutLease,
-        Self::ExtendDial,
-        Self::AskForEver,
-        Self::RoundClose,
-    ];
-
     /// The machine whose steps it is put around.
     pub const fn machine(self) -> Machine {
         match self {

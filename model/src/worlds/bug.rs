@@ -6,92 +6,66 @@ use relink::{
 };
 
 use super::{NOW, ghost::Ghost, law::Law, world::World};
+use crate::seeded::bugs;
 
-/// A mistake in the inputs, the outputs or the policy of the production step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bug {
-    /// Two dials at once: the machines are given a policy that allows it.
-    TwoDials,
-    /// The order to close is dropped.
-    ForgetToClose,
-    /// Every answer is taken for the present dial's: a late success is adopted.
-    IgnoreNames,
-    /// A fatal fault is taken for a refusal.
-    RetryFatal,
-    /// A demotion is not told while a dial is in flight.
-    DateByAnswer,
-    /// A demotion is not told while a session is open.
-    ForgetDemotion,
-    /// The timer of the next dial is dropped.
-    DropTimer,
-    /// The end of the pool is taken for the end of a pause.
-    IgnoreStop,
-    /// A late answer about an earlier statement is taken for one about the present statement.
-    AnswerOldQuestion,
-    /// Of two who wait, the last is served.
-    GrantOutOfOrder,
-    /// A session is lent to two.
-    SecondBorrower,
-    /// Dials may take longer than the policy says.
-    StretchDeadline,
-    /// A COMMIT is taken for a read.
-    UnobservedCommit,
-    /// The end of a close is not told: its place is never free again.
-    LosePermit,
-    /// A session left in a transaction is called clean.
-    SkipReset,
-    /// The pool is built one place larger.
-    Oversize,
-    /// A timer is served before the answers that came in time.
-    TimersFirst,
-    /// Nobody who waits on a silent peer is ever asked about.
-    NoPatience,
-    /// The order to look what a lease's session is doing is dropped.
-    NeverLook,
-    /// A session that the server knows to be at work is called dead.
-    SlowIsDead,
-    /// The timer of the next dial is never served.
-    Oversleep,
-    /// A renewal is not told.
-    ForgetRenewal,
-    /// A session is lent without asking it for its role.
-    TrustTheRole,
-    /// A demotion is told before every proof, so that none is ever new enough.
-    DoubtTheProof,
-    /// The end of a pool that has nothing open is taken for a pause.
-    PauseAtStop,
+bugs! {
+    /// A mistake in the inputs, the outputs or the policy of the production step.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Bug {
+        /// Two dials at once: the machines are given a policy that allows it.
+        TwoDials,
+        /// The order to close is dropped.
+        ForgetToClose,
+        /// Every answer is taken for the present dial's: a late success is adopted.
+        IgnoreNames,
+        /// A fatal fault is taken for a refusal.
+        RetryFatal,
+        /// A demotion is not told while a dial is in flight.
+        DateByAnswer,
+        /// A demotion is not told while a session is open.
+        ForgetDemotion,
+        /// The timer of the next dial is dropped.
+        DropTimer,
+        /// The end of the pool is taken for the end of a pause.
+        IgnoreStop,
+        /// A late answer about an earlier statement is taken for one about the present statement.
+        AnswerOldQuestion,
+        /// Of two who wait, the last is served.
+        GrantOutOfOrder,
+        /// A session is lent to two.
+        SecondBorrower,
+        /// Dials may take longer than the policy says.
+        StretchDeadline,
+        /// A COMMIT is taken for a read.
+        UnobservedCommit,
+        /// The end of a close is not told: its place is never free again.
+        LosePermit,
+        /// A session left in a transaction is called clean.
+        SkipReset,
+        /// The pool is built one place larger.
+        Oversize,
+        /// A timer is served before the answers that came in time.
+        TimersFirst,
+        /// Nobody who waits on a silent peer is ever asked about.
+        NoPatience,
+        /// The order to look what a lease's session is doing is dropped.
+        NeverLook,
+        /// A session that the server knows to be at work is called dead.
+        SlowIsDead,
+        /// The timer of the next dial is never served.
+        Oversleep,
+        /// A renewal is not told.
+        ForgetRenewal,
+        /// A session is lent without asking it for its role.
+        TrustTheRole,
+        /// A demotion is told before every proof, so that none is ever new enough.
+        DoubtTheProof,
+        /// The end of a pool that has nothing open is taken for a pause.
+        PauseAtStop,
+    }
 }
 
 impl Bug {
-    /// Every bug.
-    pub const ALL: [Self; 25] = [
-        Self::TwoDials,
-        Self::ForgetToClose,
-        Self::IgnoreNames,
-        Self::RetryFatal,
-        Self::DateByAnswer,
-        Self::ForgetDemotion,
-        Self::DropTimer,
-        Self::IgnoreStop,
-        Self::AnswerOldQuestion,
-        Self::GrantOutOfOrder,
-        Self::SecondBorrower,
-        Self::StretchDeadline,
-        Self::UnobservedCommit,
-        Self::LosePermit,
-        Self::SkipReset,
-        Self::Oversize,
-        Self::TimersFirst,
-        Self::NoPatience,
-        Self::NeverLook,
-        Self::SlowIsDead,
-        Self::Oversleep,
-        Self::ForgetRenewal,
-        Self::TrustTheRole,
-        Self::DoubtTheProof,
-        Self::PauseAtStop,
-    ];
-
     /// The law that must be found broken, and no other.
     pub const fn breaks(self) -> Law {
         match self {
