@@ -1,5 +1,6 @@
 //! Claims by their names, and a row of a report for each: what a world of this package has to say of itself.
 
+use relink::Policy;
 use stateright::Property;
 
 use crate::{
@@ -46,6 +47,9 @@ impl<M: Chance> Claim<M> {
 pub trait Claims: Tell {
     /// The name in reports.
     fn name(&self) -> &'static str;
+
+    /// What its machines run.
+    fn driven(&self) -> &Policy;
 
     /// Every law that it judges, and every witness that it must reach.
     fn claims(&self) -> Vec<Claim<Self>>;

@@ -54,7 +54,7 @@ pub fn told(of: &Policy) -> Vec<String> {
     let shape = |yes: bool, one: &'static str, other: &'static str| if yes { one } else { other };
     let mut lines = vec![format!(
         "worlds of states run a small policy of the same shape ({}; {}; {}; {}; {}), windows of 1 to 8 ms, every outcome of \
-         every draw: what they show is what this shape can do, not how long it takes",
+         every draw: what they show is what this shape can do, not how long it takes; --report and --json tell each number",
         backoff_name(of.backoff),
         shape(of.jitter_lo == of.jitter_hi, "no jitter", "jitter"),
         shape(has_hard_ceiling(of), "a hard ceiling", "a growing ceiling"),

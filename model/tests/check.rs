@@ -134,7 +134,24 @@ fn json_is_one_object_with_a_row_for_each_property_and_world() {
         assert!(!seeded.is_empty(), "{id} has no seeded bug");
         for bug in seeded {
             assert!(bug["bug"].is_string() && bug["caught_by"].as_array().unwrap().iter().any(|by| by == id), "{bug}");
+            assert!(bug["about"].as_str().unwrap().ends_with('.') && bug["world"].is_string(), "{bug}");
+            assert!(!bug["story"]["stem"].as_array().unwrap().is_empty(), "{bug}");
         }
+    }
+    let world = &rows.iter().find(|row| row["world"] == "a process of 1").unwrap();
+    assert_eq!(world["explore"], "process-of-1");
+    let reduced = report["reduced"].as_array().unwrap();
+    let one = reduced.iter().find(|one| one["worlds"].as_array().unwrap().contains(&world["world"])).unwrap();
+    assert_eq!((&one["policy"]["w0"], &one["policy"]["elapsed_max"]), (&"2ms".into(), &"12ms".into()), "{one}");
+}
+
+#[test]
+fn the_latency_that_a_fleet_bears_is_told_of_the_policys_own_numbers() {
+    let folder = Folder::new("latency");
+    for (text, spread) in [("", "270.003s"), ("jitter_lo = 0.99\njitter_hi = 1.0\n", "3s"), ("kcap = 0.1\n", "81s")] {
+        let (code, out, _) = told(&["--policy", &folder.policy(text), "--only", "L2q"]);
+        assert_eq!(code, 0, "{out}");
+        assert!(out.contains(&format!("which is {spread} with your numbers")), "{out}");
     }
 }
 
@@ -147,11 +164,34 @@ fn files_are_written_for_reviewers_and_for_ci_servers() {
     let (code, ..) = told(&["--policy", &policy, "--only", "L2", "--report", report, "--junit", junit]);
     assert_eq!(code, 1);
     let page = fs::read_to_string(folder.0.join("report/REPORT.md")).unwrap();
-    for part in ["Verdict: **falsified**", "```mermaid\nsequenceDiagram", "loop for ever", "## What is not proved"] {
+    for part in [
+        "Verdict: **falsified**",
+        "```mermaid\nsequenceDiagram",
+        "loop for ever",
+        "| fleet-of-3-queues |",
+        "- all of them: `w0` 500ms → 1ms; `kd` 0.085 → 0.5;",
+        "## What is not proved",
+        "## Independent verdicts",
+    ] {
         assert!(page.contains(part), "{part} in {page}");
     }
+    assert!(!folder.0.join("report/SEEDED.md").exists(), "no bug was asked for");
     let xml = fs::read_to_string(junit).unwrap();
     assert!(xml.contains("failures=\"") && xml.contains("falsified") && xml.contains("classname=\"L2\""), "{xml}");
+}
+
+#[test]
+fn every_seeded_bug_is_told_with_the_run_that_shows_it() {
+    let folder = Folder::new("seeded");
+    let (code, ..) = told(&["--only", "S3", "--seeded", "--report", folder.0.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    let [page, runs] = ["REPORT.md", "SEEDED.md"].map(|name| fs::read_to_string(folder.0.join(name)).unwrap());
+    let row = "| S3 | hurry on success | A success pulls the next dial forward. | a process of 2, two dials at once | ";
+    assert!(page.contains(row), "{page}");
+    let told =
+        "## S3: hurry on success\n\nA success pulls the next dial forward. In a process of 2, two dials at once;";
+    assert!(runs.contains(told), "{runs}");
+    assert_eq!(runs.matches("\n## S3: ").count(), runs.matches("```text\n      0  ").count(), "{runs}");
 }
 
 #[test]

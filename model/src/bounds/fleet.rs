@@ -18,6 +18,13 @@ pub fn fleet_max(policy: &Checked) -> Option<u64> {
     u64::try_from(clients).ok()
 }
 
+/// (hi − lo)·W⁺: how far apart the longest waits of two processes can be drawn, after overloaded answers that came together. A
+/// network that may hold back a dial for so long can bring them together again for ever; a test of the fleets finds no
+/// other limit. Zero without jitter.
+pub fn spread(policy: &Checked) -> Option<Span> {
+    longest_waits(policy).map(|(least, most)| most - least)
+}
+
 /// The shortest and the longest draw of the longest wait that a policy knows: in the oldest outage that
 /// counts as older, after as many overloaded answers as teach anything.
 pub(super) fn longest_waits(policy: &Checked) -> Option<(Span, Span)> {

@@ -16,7 +16,7 @@ use relink::{Checked, Span};
 use serde::Serialize;
 
 pub use dials::{dials_max, flapping_max, outage_dials_closed, outage_dials_max, rate_max};
-pub use fleet::fleet_max;
+pub use fleet::{fleet_max, spread};
 pub use recovery::{Class, Dial, Run};
 pub use scripted::{recovery_max, recovery_max_overloaded, recovery_max_rejected};
 pub use silence::{silence_max, silence_max_overloaded};

@@ -5,6 +5,7 @@
 //! the bounds) is computed from them as they are.
 
 mod page;
+pub mod policies;
 pub mod property;
 pub mod report;
 pub mod run;
@@ -19,6 +20,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use relink::{
@@ -124,7 +126,9 @@ pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + 
     }
     let place = |row: &Row| PROPERTIES.iter().position(|known| known.id == row.id);
     rows.sort_by_key(place);
-    Ok(Report::new(policy.clone(), options.level, rows, not_proved(policy, options.level)))
+    let judged = scenes.iter().filter(|scene| scene.seed.is_none());
+    let reduced = policies::reduced(judged.filter_map(|scene| Some((scene.world.as_str(), scene.policy.as_ref()?))));
+    Ok(Report::new(policy.clone(), options.level, reduced, rows, not_proved(policy, options.level)))
 }
 
 /// Explores every scene, each by one thread, the largest of their kind as they come.
@@ -212,6 +216,13 @@ fn not_proved(policy: &Policy, level: Level) -> Vec<String> {
     if clients.is_none() || capacity_per_s.is_none() || reject_cost.is_none() {
         let missing = "L2 for a fleet of your size: [assume] clients, slots, capacity_per_s and reject_cost state it";
         lines.push(missing.to_owned());
+    }
+    if let Some(spread) = policy.clone().check().ok().as_ref().and_then(bounds::spread) {
+        let spread = Duration::from_millis(spread.as_millis());
+        lines.push(format!(
+            "L2 for dials that take long to arrive: it assumes less than (hi − lo)·W⁺, the spread of the longest wait, which is \
+             {spread:?} with your numbers; in the worlds they arrive at once"
+        ));
     }
     if policy.validate == Validate::Stale {
         let unasked = "L3 for a session that is lent unasked because it was in use within stale_after: it may be on the old primary \

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{
+    policies,
     property::Assumption,
     report::{Level, Overall, Report, Row, Seeded, Verdict},
     run::Run,
@@ -80,6 +81,11 @@ impl Report {
                     file_name(run)
                 );
             }
+        }
+        page.push_str("\n## The worlds' policies\n\nWhat is not yours there, as field, yours → theirs. ");
+        page.push_str("Who runs numbers of a few milliseconds shows what this shape of a policy can do, not how long it takes.\n\n");
+        for line in policies::told(&self.policy, &self.reduced) {
+            let _ = writeln!(page, "- {line}");
         }
         self.bugs(&mut page);
         page.push_str("\n## What is not proved\n\n");

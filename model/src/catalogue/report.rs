@@ -7,6 +7,7 @@ use relink::Policy;
 use serde::Serialize;
 
 use super::{
+    policies::Reduced,
     property::{Assumption, Property, property},
     story::Story,
 };
@@ -115,6 +116,8 @@ pub struct Report {
     pub policy: Policy,
     /// How much was checked.
     pub level: Level,
+    /// What the worlds run instead.
+    pub reduced: Vec<Reduced>,
     /// In the order of the catalogue.
     pub properties: Vec<Row>,
     /// What these verdicts do not say.
@@ -165,7 +168,13 @@ impl Row {
 
 impl Report {
     /// A report with its verdict. One without rows has shown nothing.
-    pub(super) fn new(policy: Policy, level: Level, properties: Vec<Row>, not_proved: Vec<String>) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        level: Level,
+        reduced: Vec<Reduced>,
+        properties: Vec<Row>,
+        not_proved: Vec<String>,
+    ) -> Self {
         let falsified = |row: &Row| row.verdict == Verdict::Falsified || row.escaped().next().is_some();
         let open = |row: &Row| row.verdict == Verdict::Open || !row.witness;
         let verdict = if properties.iter().any(falsified) {
@@ -175,7 +184,7 @@ impl Report {
         } else {
             Overall::Holds
         };
-        Self { verdict, policy, level, properties, not_proved }
+        Self { verdict, policy, level, reduced, properties, not_proved }
     }
 
     /// As one line of JSON.

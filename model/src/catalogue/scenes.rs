@@ -21,6 +21,8 @@ pub struct Scene {
     pub world: String,
     /// Its name as `relink explore` and `relink export` take it, if it is one of theirs.
     pub explored: Option<&'static str>,
+    /// What it runs in the place of the user's policy; `None` where it has several policies of its own.
+    pub policy: Option<Policy>,
     /// The properties that it judges.
     pub judges: Vec<&'static str>,
     /// The mistake, if there is one.
@@ -67,21 +69,31 @@ impl Scene {
     fn new<M: Claims + Send + Sync + 'static>(named: &'static Named, model: M, seed: Option<Seed>) -> Self {
         let mut judges: Vec<&'static str> = model.claims().iter().filter_map(Claim::judges).map(catalogued).collect();
         judges.dedup();
-        Self::of(named, judges, seed, move |limit| claim::check(&model, limit))
+        let policy = model.driven().clone();
+        Self::of(named, policy, judges, seed, move |limit| claim::check(&model, limit))
     }
 
     /// How long a herd is kept waiting.
     fn herd(named: &'static Named, fleet: Fleet) -> Self {
-        Self::of(named, vec!["L2q"], None, move |limit| expected(&fleet, limit).map(|finding| vec![finding]))
+        let policy = Policy::from(fleet.policy().clone());
+        Self::of(named, policy, vec!["L2q"], None, move |limit| expected(&fleet, limit).map(|finding| vec![finding]))
     }
 
     fn of(
         named: &'static Named,
+        policy: Policy,
         judges: Vec<&'static str>,
         seed: Option<Seed>,
         explore: impl Fn(Limit) -> Result<Vec<Finding>, Stopped> + Send + Sync + 'static,
     ) -> Self {
-        Self { world: named.title.to_owned(), explored: Some(named.name), judges, seed, explore: Box::new(explore) }
+        Self {
+            world: named.title.to_owned(),
+            explored: Some(named.name),
+            policy: Some(policy),
+            judges,
+            seed,
+            explore: Box::new(explore),
+        }
     }
 }
 
@@ -253,4 +265,31 @@ fn words(bug: &impl std::fmt::Debug) -> String {
         words.extend(letter.to_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::named::WORLDS;
+
+    #[test]
+    fn every_world_that_has_a_name_is_checked() {
+        let checked = [names(Level::Quick), names(Level::Full)].concat();
+        assert!(checked.iter().all(|name| named(name).is_some()), "{checked:?}");
+        assert!(WORLDS.iter().all(|world| checked.contains(&world.name)));
+    }
+
+    #[test]
+    fn every_seeded_bug_has_the_row_of_its_property_in_its_world() {
+        for level in [Level::Quick, Level::Full] {
+            let (seeded, worlds): (Vec<_>, Vec<_>) =
+                of(&Policy::default(), level).into_iter().partition(|scene| scene.seed.is_some());
+            for (scene, seed) in seeded.iter().filter_map(|scene| Some((scene, scene.seed.as_ref()?))) {
+                let judged = |world: &Scene| world.world == scene.world && world.judges.contains(&seed.caught_by);
+                assert!(worlds.iter().any(judged), "{} of {}", seed.caught_by, scene.name());
+                let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(seed.source);
+                assert!(source.is_file(), "{source:?}");
+            }
+        }
+    }
 }

@@ -56,7 +56,7 @@ fn scene(machine: Machine, level: sweep::Level, bug: Option<Bug>) -> Scene {
         let report = machine.sweep(level, NonZero::<usize>::MIN, bug);
         Ok(findings(machine, &report, begun.elapsed().as_secs_f64()))
     };
-    Scene { world: world(machine).to_owned(), explored: None, judges, seed, explore: Box::new(explore) }
+    Scene { world: world(machine).to_owned(), explored: None, policy: None, judges, seed, explore: Box::new(explore) }
 }
 
 /// Every law; or the one that is broken, for nothing is known of the others then. Without what the induction rests on, the

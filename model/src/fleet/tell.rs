@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use relink::Policy;
+
 use super::{
     Action, Fleet, State,
     table::Id,
@@ -31,6 +33,10 @@ impl Tell for Fleet {
 impl Claims for Fleet {
     fn name(&self) -> &'static str {
         "fleet"
+    }
+
+    fn driven(&self) -> &Policy {
+        &self.policy
     }
 
     fn claims(&self) -> Vec<Claim<Self>> {

@@ -1,7 +1,7 @@
 //! One process around the production pacer: what may happen, and what the pacer makes of it.
 
 use relink::{
-    Checked, DialId, Fault, Frame, Span, Time,
+    Checked, DialId, Fault, Frame, Policy, Span, Time,
     pacer::{Command, Event, Next, Pacer},
 };
 use stateright::{Model, Property};
@@ -358,6 +358,10 @@ impl Chance for World {}
 impl Claims for World {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn driven(&self) -> &Policy {
+        &self.driven
     }
 
     fn claims(&self) -> Vec<Claim<Self>> {

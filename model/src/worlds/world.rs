@@ -268,6 +268,10 @@ impl Claims for World {
         self.name
     }
 
+    fn driven(&self) -> &Policy {
+        &self.driven
+    }
+
     fn claims(&self) -> Vec<Claim<Self>> {
         law::claims(self)
     }
