@@ -1,5 +1,7 @@
 //! Claims by their names, and a row of a report for each: what a world of this package has to say of itself.
 
+use std::time::Instant;
+
 use relink::Policy;
 use stateright::Property;
 
@@ -70,6 +72,8 @@ pub struct Finding {
     pub transitions: usize,
     /// How long it took to explore them.
     pub seconds: f64,
+    /// How long it took to judge the claim.
+    pub judged: f64,
     /// Whether the claim is true.
     pub holds: bool,
     /// What breaks the law, or how the state is reached.
@@ -89,6 +93,7 @@ pub fn check<M: Claims>(model: &M, limit: Limit) -> Result<Vec<Finding>, Stopped
 }
 
 fn judge<M: Claims>(model: &M, graph: &Graph<'_, M>, claim: &Claim<M>) -> Finding {
+    let begun = Instant::now();
     let verdict = graph.judge(&claim.form);
     let holds = verdict.holds();
     let counterexample = match (verdict, &claim.form) {
@@ -106,6 +111,7 @@ fn judge<M: Claims>(model: &M, graph: &Graph<'_, M>, claim: &Claim<M>) -> Findin
         states: graph.states(),
         transitions: graph.transitions(),
         seconds: graph.seconds(),
+        judged: begun.elapsed().as_secs_f64(),
         holds,
         story: counterexample.map(|counterexample| Story::of(model, &counterexample)),
         numbers: None,

@@ -91,7 +91,7 @@ pub struct Row {
     pub states: usize,
     /// Transitions between them.
     pub transitions: usize,
-    /// The seconds that the world took, exploring and judging.
+    /// The seconds that it took to explore the world and to judge the property in it.
     pub seconds: f64,
     /// What was found.
     pub verdict: Verdict,

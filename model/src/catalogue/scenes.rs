@@ -1,5 +1,7 @@
 //! Every world that the catalogue is checked in, with its seeded bugs.
 
+use std::time::Instant;
+
 use relink::{Backoff, Checked, Policy, Span};
 
 use super::{property::catalogued, report::Level, sweeps};
@@ -177,6 +179,7 @@ const PRECISION: f64 = 1e-6;
 
 fn expected(fleet: &Fleet, limit: Limit) -> Result<Finding, Stopped> {
     let graph = explore(fleet, limit)?;
+    let begun = Instant::now();
     let found = graph.expected(Fleet::all_online, Fleet::ticks, Case::Worst, PRECISION);
     let numbers = match found {
         Expected { converged: false, lower, .. } => format!("not computed: at least {lower:.1} ticks"),
@@ -190,6 +193,7 @@ fn expected(fleet: &Fleet, limit: Limit) -> Result<Finding, Stopped> {
         states: graph.states(),
         transitions: graph.transitions(),
         seconds: graph.seconds(),
+        judged: begun.elapsed().as_secs_f64(),
         holds: found.converged && found.upper.is_finite(),
         story: None,
         numbers: Some(numbers),

@@ -71,6 +71,8 @@ fn findings(machine: Machine, report: &Report, seconds: f64) -> Vec<Finding> {
         states: usize::try_from(report.states).unwrap_or(usize::MAX),
         transitions: usize::try_from(report.triples).unwrap_or(usize::MAX),
         seconds,
+        // Every step is judged as it is taken.
+        judged: 0.0,
         holds: broken != Some(law),
         story: report.found.as_ref().filter(|found| found.law == law).map(|found| {
             let [before, event, after] = found.step.clone();
