@@ -70,6 +70,8 @@ pub struct Finding {
     pub states: usize,
     /// Transitions between them.
     pub transitions: usize,
+    /// The most bytes that exploring them held at once; 0 where nothing is kept.
+    pub bytes: usize,
     /// How long it took to explore them.
     pub seconds: f64,
     /// How long it took to judge the claim.
@@ -110,6 +112,7 @@ fn judge<M: Claims>(model: &M, graph: &Graph<'_, M>, claim: &Claim<M>) -> Findin
         witness: claim.judges().is_none(),
         states: graph.states(),
         transitions: graph.transitions(),
+        bytes: graph.bytes(),
         seconds: graph.seconds(),
         judged: begun.elapsed().as_secs_f64(),
         holds,

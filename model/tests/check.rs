@@ -57,6 +57,8 @@ fn a_policy_without_jitter_is_falsified_with_a_lasso() {
     assert!(out.contains("L2 falsified in 2 processes, a server that collapses"), "{out}");
     assert!(out.contains("and from here for ever:"), "{out}");
     assert!(out.contains("no jitter"), "{out}");
+    let cost: Vec<&str> = out.lines().filter(|line| line.starts_with("2 processes, a server that queues ")).collect();
+    assert!(matches!(*cost, [line] if line.matches(" M").count() == 2), "{cost:?}");
     assert!(err.starts_with("error: a property is falsified"), "{err}");
 }
 
@@ -126,7 +128,8 @@ fn json_is_one_object_with_a_row_for_each_property_and_world() {
             assert!(row[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {row}");
         }
         assert!(row["states"].as_u64().unwrap() > 1 && row["transitions"].as_u64().unwrap() > 1, "{row}");
-        assert!(row["seconds"].as_f64().unwrap() >= 0.0 && row["witness"] == true, "{row}");
+        assert!(row["seconds"].as_f64() >= row["explored"].as_f64() && row["witness"] == true, "{row}");
+        assert!(row["bytes"].as_u64() > row["states"].as_u64(), "{row}");
     }
     for id in ["S3", "L2"] {
         let seeded: Vec<&Value> =

@@ -187,6 +187,8 @@ fn judged(scene: &Scene, found: &[Finding]) -> Vec<Row> {
         Some(Row {
             states: first.states,
             transitions: first.transitions,
+            bytes: first.bytes,
+            explored: first.seconds,
             seconds: first.seconds + of_it.iter().map(|one| one.judged).sum::<f64>(),
             verdict: if broken.is_some() { Verdict::Falsified } else { Verdict::Holds },
             reason: vain.or_else(|| first.numbers.clone()),

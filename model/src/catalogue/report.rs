@@ -91,6 +91,10 @@ pub struct Row {
     pub states: usize,
     /// Transitions between them.
     pub transitions: usize,
+    /// The most bytes that exploring them held at once; 0 where nothing is kept.
+    pub bytes: usize,
+    /// The seconds that it took to explore the world.
+    pub explored: f64,
     /// The seconds that it took to explore the world and to judge the property in it.
     pub seconds: f64,
     /// What was found.
@@ -136,6 +140,8 @@ impl Row {
             explore: None,
             states: 0,
             transitions: 0,
+            bytes: 0,
+            explored: 0.0,
             seconds: 0.0,
             verdict: Verdict::Open,
             reason: None,
@@ -198,6 +204,7 @@ impl Report {
     /// As aligned lines with colours: the table, the counterexamples, what is not proved, the verdict.
     pub fn text(&self) -> String {
         let mut text = self.table();
+        text.push_str(&self.worlds());
         for rows in self.properties.chunk_by(|one, next| one.id == next.id) {
             text.push_str(&told(rows));
         }
@@ -264,6 +271,33 @@ impl Report {
         }
         text
     }
+
+    /// What each world has cost: its states, the bytes that each of them took, and how fast they were found.
+    fn worlds(&self) -> String {
+        let heads = ["world", "states", "bytes a state", "states/s", "transitions/s"];
+        let mut lines: Vec<Vec<Cell>> = vec![heads.iter().map(|head| Cell::new(*head, HEAD)).collect()];
+        let mut known: Vec<&str> = Vec::new();
+        for row in self.properties.iter().filter(|row| row.states > 0) {
+            if known.contains(&row.world.as_str()) {
+                continue;
+            }
+            known.push(&row.world);
+            let each = if row.bytes == 0 { "-".to_owned() } else { row.bytes.div_ceil(row.states).to_string() };
+            lines.push(vec![
+                Cell::plain(&row.world),
+                Cell::plain(row.states.to_string()),
+                Cell::plain(each),
+                Cell::plain(rate(row.states, row.explored)),
+                Cell::plain(rate(row.transitions, row.explored)),
+            ]);
+        }
+        format!("\n{}", aligned(&lines, &[0]))
+    }
+}
+
+/// So many a second, in millions.
+fn rate(many: usize, seconds: f64) -> String {
+    format!("{:.2} M", many as f64 / seconds / 1e6)
 }
 
 /// Why rows of one property are not what they should be: the first run that breaks it, and where else it breaks.

@@ -192,6 +192,7 @@ fn expected(fleet: &Fleet, limit: Limit) -> Result<Finding, Stopped> {
         witness: false,
         states: graph.states(),
         transitions: graph.transitions(),
+        bytes: graph.bytes(),
         seconds: graph.seconds(),
         judged: begun.elapsed().as_secs_f64(),
         holds: found.converged && found.upper.is_finite(),

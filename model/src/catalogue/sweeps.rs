@@ -70,6 +70,7 @@ fn findings(machine: Machine, report: &Report, seconds: f64) -> Vec<Finding> {
         witness: false,
         states: usize::try_from(report.states).unwrap_or(usize::MAX),
         transitions: usize::try_from(report.triples).unwrap_or(usize::MAX),
+        bytes: 0,
         seconds,
         // Every step is judged as it is taken.
         judged: 0.0,
