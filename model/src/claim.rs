@@ -94,7 +94,8 @@ pub fn check<M: Claims>(model: &M, limit: Limit) -> Result<Vec<Finding>, Stopped
     Ok(model.claims().iter().map(|claim| judge(model, &graph, claim)).collect())
 }
 
-fn judge<M: Claims>(model: &M, graph: &Graph<'_, M>, claim: &Claim<M>) -> Finding {
+/// Judges one claim.
+pub(crate) fn judge<M: Claims>(model: &M, graph: &Graph<'_, M>, claim: &Claim<M>) -> Finding {
     let begun = Instant::now();
     let verdict = graph.judge(&claim.form);
     let holds = verdict.holds();

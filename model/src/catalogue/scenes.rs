@@ -78,7 +78,7 @@ impl Scene {
     /// How long a herd is kept waiting.
     fn herd(named: &'static Named, fleet: Fleet) -> Self {
         let policy = Policy::from(fleet.policy().clone());
-        Self::of(named, policy, vec!["L2q"], None, move |limit| expected(&fleet, limit).map(|finding| vec![finding]))
+        Self::of(named, policy, vec!["L2q"], None, move |limit| expected(&fleet, limit))
     }
 
     fn of(
@@ -177,7 +177,7 @@ fn shaped(named: &'static Named, policy: &Policy) -> Option<Scene> {
 /// The longest that a value iteration may be away from the truth, as a share of it.
 const PRECISION: f64 = 1e-6;
 
-fn expected(fleet: &Fleet, limit: Limit) -> Result<Finding, Stopped> {
+fn expected(fleet: &Fleet, limit: Limit) -> Result<Vec<Finding>, Stopped> {
     let graph = explore(fleet, limit)?;
     let begun = Instant::now();
     let found = graph.expected(Fleet::all_online, Fleet::ticks, Case::Worst, PRECISION);
@@ -186,7 +186,7 @@ fn expected(fleet: &Fleet, limit: Limit) -> Result<Finding, Stopped> {
         Expected { upper, .. } if upper.is_infinite() => "never, in the worst of orders".to_owned(),
         Expected { upper, .. } => format!("all online after {upper:.1} ticks in the mean, in the worst of orders"),
     };
-    Ok(Finding {
+    let judged = Finding {
         model: fleet.name(),
         claim: "L2q",
         witness: false,
@@ -198,7 +198,9 @@ fn expected(fleet: &Fleet, limit: Limit) -> Result<Finding, Stopped> {
         holds: found.converged && found.upper.is_finite(),
         story: None,
         numbers: Some(numbers),
-    })
+    };
+    let witnesses = fleet.claims().into_iter().filter(|claim| claim.judges().is_none());
+    Ok([judged].into_iter().chain(witnesses.map(|claim| claim::judge(fleet, &graph, &claim))).collect())
 }
 
 /// The small policy of a fleet that is on the same side of the limit as the user's: one whose dials fit into the

@@ -54,34 +54,39 @@ fn scene(machine: Machine, level: sweep::Level, bug: Option<Bug>) -> Scene {
     let explore = move |_| {
         let begun = Instant::now();
         let report = machine.sweep(level, NonZero::<usize>::MIN, bug);
-        Ok(findings(machine, &report, begun.elapsed().as_secs_f64()))
+        let seconds = begun.elapsed().as_secs_f64();
+        // As in any world with a mistake in it, what it reaches is of no interest.
+        let vain = if bug.is_some() { Vec::new() } else { machine.vain() };
+        Ok(findings(machine, &report, seconds, &vain))
     };
     Scene { world: world(machine).to_owned(), explored: None, policy: None, judges, seed, explore: Box::new(explore) }
 }
 
 /// Every law; or the one that is broken, for nothing is known of the others then. Without what the induction rests on, the
-/// properties hold in vain.
-fn findings(machine: Machine, report: &Report, seconds: f64) -> Vec<Finding> {
+/// properties hold in vain; and so they do if there is a law to which no step is of concern.
+fn findings(machine: Machine, report: &Report, seconds: f64, vain: &[Law]) -> Vec<Finding> {
     let broken = report.found.as_ref().map(|found| found.law);
     let told = |law: Law| broken.is_none_or(|broken| law == broken || judged(broken).is_none());
-    let finding = |law: Law| Finding {
+    let finding = |law: Law, witness: bool| Finding {
         model: world(machine),
         claim: law.claim(),
-        witness: false,
+        witness,
         states: usize::try_from(report.states).unwrap_or(usize::MAX),
         transitions: usize::try_from(report.triples).unwrap_or(usize::MAX),
         bytes: 0,
         seconds,
         // Every step is judged as it is taken.
         judged: 0.0,
-        holds: broken != Some(law),
-        story: report.found.as_ref().filter(|found| found.law == law).map(|found| {
+        holds: if witness { !vain.contains(&law) } else { broken != Some(law) },
+        story: report.found.as_ref().filter(|found| found.law == law && !witness).map(|found| {
             let [before, event, after] = found.step.clone();
             Story { stem: vec![Moment { at: 0, who: "step", event, before, after }], ..Story::default() }
         }),
         numbers: None,
     };
-    machine.laws().iter().copied().filter(|law| told(*law)).map(finding).collect()
+    let laws = machine.laws().iter().copied();
+    let judged = laws.clone().filter(|law| told(*law)).map(|law| finding(law, false));
+    judged.chain(laws.filter(|_| broken.is_none()).map(|law| finding(law, true))).collect()
 }
 
 #[cfg(test)]
@@ -90,7 +95,7 @@ mod tests {
 
     fn found(bug: Bug) -> Vec<(&'static str, bool)> {
         let report = bug.machine().sweep(sweep::Level::Quick, NonZero::<usize>::MIN, Some(bug));
-        findings(bug.machine(), &report, 0.0).iter().map(|finding| (finding.claim, finding.holds)).collect()
+        findings(bug.machine(), &report, 0.0, &[]).iter().map(|finding| (finding.claim, finding.holds)).collect()
     }
 
     #[test]
@@ -110,6 +115,16 @@ mod tests {
     #[test]
     fn a_broken_law_is_told_alone() {
         assert_eq!(found(Bug::DialTwice), [("S1", false)]);
+    }
+
+    #[test]
+    fn each_law_has_a_witness_that_it_speaks_of_something() {
+        let report = Report { states: 1, triples: 1, found: None };
+        let found = findings(Machine::Link, &report, 0.0, &[Law::S8]);
+        let laws = Machine::Link.laws();
+        assert_eq!(found.iter().filter(|finding| finding.witness).count(), laws.len());
+        let unmet: Vec<_> = found.iter().filter(|finding| !finding.holds).map(|one| (one.claim, one.witness)).collect();
+        assert_eq!(unmet, [("S8", true)]);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use relink::{
 };
 
 use super::{
-    Bug, Finding, Level,
+    Bug, Finding, Law, Level,
     grid::{Place, around, edges},
-    link_law,
+    link_law, premise,
 };
 
 /// Late enough for every span of the default policy to have passed, as no day is.
@@ -138,6 +138,13 @@ impl super::Grid for Grid {
 
     fn triples(&self, link: &Link) -> u64 {
         self.events_of(link).count() as u64
+    }
+
+    fn concern(&self, link: &Link, vain: &mut Vec<Law>) {
+        for event in self.events_of(link) {
+            let next = link.step(&self.policy, NOW, event);
+            vain.retain(|law| !premise::concerns(*law, *link, event, next));
+        }
     }
 
     fn judge(&self, link: &Link, bug: Option<Bug>) -> Option<Finding> {

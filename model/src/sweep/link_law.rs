@@ -30,7 +30,7 @@ pub(super) fn broken(policy: &Checked, link: Link, event: Event, bug: Option<Bug
 }
 
 /// What an event is about, if it is about one name: whether the state has that name.
-fn is_foreign(link: Link, event: Event) -> bool {
+pub(super) fn is_foreign(link: Link, event: Event) -> bool {
     let other = |dial: DialId| link.dial() != Some(dial);
     let lends = |lease: LeaseId| link.lease().is_none_or(|own| own.id != lease);
     match event {

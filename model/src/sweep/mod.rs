@@ -13,6 +13,7 @@ mod link;
 mod link_law;
 mod pacer;
 mod pacer_law;
+mod premise;
 mod scratch;
 
 use std::{
@@ -77,6 +78,17 @@ impl Machine {
         report
     }
 
+    /// The laws of which no step of the quick grid, a part of every other, has what they speak of: they hold in vain.
+    pub fn vain(self) -> Vec<Law> {
+        let mut vain = self.laws().to_vec();
+        match self {
+            Self::Link => link::grids(Level::Quick).iter().for_each(|grid| rule_out(grid, &mut vain)),
+            Self::Pacer => pacer::own(Level::Quick).iter().for_each(|grid| rule_out(grid, &mut vain)),
+            Self::ClassicPacer => pacer::classic(Level::Quick).iter().for_each(|grid| rule_out(grid, &mut vain)),
+        }
+        vain
+    }
+
     fn visit(self, level: Level, threads: NonZero<usize>, visit: Visit, report: &mut Report) {
         match self {
             Self::Link => link::grids(level).iter().for_each(|grid| run(grid, threads, visit, report)),
@@ -134,6 +146,8 @@ trait Grid: Sync {
     fn state(&self, place: u64) -> Option<Self::State>;
     /// How many steps from a state there are to judge.
     fn triples(&self, state: &Self::State) -> u64;
+    /// Takes out the laws that have something to say of a step from that state.
+    fn concern(&self, state: &Self::State, vain: &mut Vec<Law>);
     /// Steps a state with everything; the first step that breaks a law.
     fn judge(&self, state: &Self::State, bug: Option<Bug>) -> Option<Finding>;
 }
@@ -165,6 +179,16 @@ fn visit(level: Level, threads: NonZero<usize>, visit: Visit) -> Report {
         machine.visit(level, threads, visit, &mut report);
     }
     report
+}
+
+/// Goes through a grid until no law is left.
+fn rule_out(grid: &impl Grid, vain: &mut Vec<Law>) {
+    for state in (0..grid.places()).filter_map(|place| grid.state(place)) {
+        if vain.is_empty() {
+            return;
+        }
+        grid.concern(&state, vain);
+    }
 }
 
 /// Adds what a grid gives. Whatever the threads do in what order, the first finding is the one at the first place.
@@ -213,4 +237,23 @@ fn run(grid: &impl Grid, threads: NonZero<usize>, visit: Visit, report: &mut Rep
     report.states += states;
     report.triples += triples;
     report.found = found.map(|(_, finding)| finding);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_law_of_a_machine_holds_in_vain() {
+        for machine in Machine::ALL {
+            assert_eq!(machine.vain(), [], "{machine:?}");
+        }
+    }
+
+    #[test]
+    fn a_law_of_what_a_grid_has_not_is_vain() {
+        let mut vain = vec![Law::S1, Law::S4b, Law::S12];
+        pacer::classic(Level::Quick).iter().for_each(|grid| rule_out(grid, &mut vain));
+        assert_eq!(vain, [Law::S4b, Law::S12], "a classic pacer has no window of overload, and lends nothing");
+    }
 }

@@ -7,9 +7,10 @@ use relink::{
 };
 
 use super::{
-    Bug, Finding, Level,
+    Bug, Finding, Law, Level,
     grid::{Place, edges},
     pacer_law::{self, Case, Moment},
+    premise,
     scratch::{Back, Scratch},
 };
 
@@ -207,6 +208,16 @@ impl super::Grid for Grid {
 
     fn triples(&self, _: &Parts) -> u64 {
         (self.events.len() * self.at.len() * WORDS.len()) as u64
+    }
+
+    fn concern(&self, before: &Parts, vain: &mut Vec<Law>) {
+        let pacer = Pacer::from_parts(before);
+        for (at, event) in self.at.iter().flat_map(|at| self.events.iter().map(move |event| (*at, *event))) {
+            let (after, command) = pacer.step(&self.policy, at, event, 0);
+            let (policy, after, starts) = (&self.policy, &after.parts(), command.is_some());
+            let step = premise::Paced { policy, before, event, after, starts };
+            vain.retain(|law| !step.concerns(*law));
+        }
     }
 
     fn judge(&self, before: &Parts, bug: Option<Bug>) -> Option<Finding> {
