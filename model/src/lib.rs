@@ -22,8 +22,8 @@ pub mod simulate;
 pub mod sweep;
 pub mod worlds;
 
-use catalogue::{Error, Options, report::Report};
-use relink::Policy;
+use catalogue::{Options, report::Report};
+use relink::{Policy, policy::PolicyError};
 
 /// Checks a policy against every property of the catalogue, at the quick level: well within a minute on two cores if
 /// this crate is built with optimisation.
@@ -41,13 +41,13 @@ use relink::Policy;
 /// let report = catalogue::check(&policy, &options, &|_| ())?;
 /// assert_eq!(report.verdict, Overall::Falsified);
 /// assert!(report.text().contains("and from here for ever"), "a lasso is told as a story");
-/// # Ok::<(), catalogue::Error>(())
+/// # Ok::<(), relink::policy::PolicyError>(())
 /// ```
 ///
 /// In a test: `assert_eq!(report.verdict, Overall::Holds, "{}", report.text())`.
 ///
 /// # Errors
-/// When the policy breaks a rule, and when a world does not fit into the memory that a check may take.
-pub fn check(policy: &Policy) -> Result<Report, Error> {
+/// When the policy breaks a rule.
+pub fn check(policy: &Policy) -> Result<Report, PolicyError> {
     catalogue::check(policy, &Options::default(), &|_| ())
 }

@@ -159,6 +159,27 @@ fn the_latency_that_a_fleet_bears_is_told_of_the_policys_own_numbers() {
 }
 
 #[test]
+fn a_world_that_does_not_fit_is_open_and_the_verdict_undecided() {
+    let (code, report) = object(&["--only", "L1,L2q", "--seeded", "--memory", "2MB"]);
+    assert_eq!((code, &report["verdict"]), (3, &"undecided".into()), "{report}");
+    let rows = report["properties"].as_array().unwrap();
+    let found = |world: &str| rows.iter().find(|row| row["world"] == world).unwrap();
+    assert_eq!(found("a herd of 3, a server that sheds")["verdict"], "holds");
+    for world in ["one link", "a process with a short memory, with the bug fix patience"] {
+        let Some(row) = rows.iter().find(|row| row["world"] == world) else { panic!("{world}: {report}") };
+        assert_eq!(
+            (&row["verdict"], &row["id"], &row["seeded"]),
+            (&"open".into(), &"L1".into(), &Value::Array(vec![]))
+        );
+        let reason = row["reason"].as_str().unwrap();
+        assert!(reason.starts_with("stopped at ") && reason.ends_with("more than the limit of 2000000"), "{reason}");
+    }
+    let (code, out, err) = told(&["--only", "L2q", "--memory", "much"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("write a whole number with MB, GB"), "{err}");
+}
+
+#[test]
 fn files_are_written_for_reviewers_and_for_ci_servers() {
     let folder = Folder::new("files");
     let policy = folder.policy("jitter_lo = 1.0\njitter_hi = 1.0\n");

@@ -47,7 +47,8 @@ pub struct Options {
     pub seeded: bool,
     /// Only these properties; all of them if empty.
     pub only: Vec<&'static str>,
-    /// How much memory each world may take.
+    /// How much memory may be taken, by all the worlds that are explored at once. One that does not fit beside the others is
+    /// explored again alone; one that does not fit alone is open.
     pub limit: Limit,
     /// How many worlds are explored at once.
     pub threads: usize,
@@ -71,27 +72,11 @@ pub struct Progress {
     pub world: String,
 }
 
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The policy breaks a rule: nothing is explored.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    /// A world did not fit into its memory: nothing is known of it.
-    #[error("{world}: {stopped}")]
-    Stopped {
-        /// The world.
-        world: String,
-        /// Where it stopped.
-        stopped: Stopped,
-    },
-}
-
 /// Checks a policy against every property.
 ///
 /// # Errors
-/// When the policy breaks a rule, and when a world does not fit into its limit of memory.
-pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, Error> {
+/// When the policy breaks a rule: nothing is explored.
+pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, PolicyError> {
     policy.clone().check()?;
     let wanted = |id: &str| options.only.is_empty() || options.only.contains(&id);
     let mut scenes = scenes::of(policy, options.level);
@@ -99,9 +84,16 @@ pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + 
         Some(ref seed) => options.seeded && wanted(seed.caught_by),
         None => scene.judges.iter().any(|id| wanted(id)),
     });
-    let findings = explore(&scenes, options, progress)?;
+    let findings = explore(&scenes, options, progress);
     let mut rows: Vec<Row> = Vec::new();
     for (scene, found) in scenes.iter().zip(&findings) {
+        let found = match found {
+            Ok(found) => found,
+            Err(stopped) => {
+                rows.extend(open(scene, *stopped).filter(|row| wanted(&row.id)));
+                continue;
+            }
+        };
         match &scene.seed {
             None => rows.extend(judged(scene, found).into_iter().filter(|row| wanted(&row.id))),
             Some(seed) => {
@@ -136,26 +128,41 @@ fn explore(
     scenes: &[Scene],
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Vec<Vec<Finding>>, Error> {
+) -> Vec<Result<Vec<Finding>, Stopped>> {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let found = Mutex::new(BTreeMap::new());
+    let threads = options.threads.max(1);
+    let share = Limit { bytes: options.limit.bytes / threads };
     let work = || {
         while let Some((place, scene)) = scenes.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed)) {
             let world = scene.name();
             progress(Progress { worlds: scenes.len(), done: done.load(Ordering::Relaxed), world });
-            let result = (scene.explore)(options.limit);
+            let result = (scene.explore)(share);
             done.fetch_add(1, Ordering::Relaxed);
             found.lock().unwrap_or_else(PoisonError::into_inner).insert(place, result);
         }
     };
     thread::scope(|scope| {
-        for _ in 0..options.threads.max(1) {
+        for _ in 0..threads {
             scope.spawn(work);
         }
     });
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let named = scenes.iter().zip(found.into_values());
-    named.map(|(scene, result)| result.map_err(|stopped| Error::Stopped { world: scene.name(), stopped })).collect()
+    let alone = |(scene, result): (&Scene, Result<Vec<Finding>, Stopped>)| match result {
+        Err(Stopped::Memory { .. }) if share != options.limit => (scene.explore)(options.limit),
+        _ => result,
+    };
+    scenes.iter().zip(found.into_values()).map(alone).collect()
+}
+
+/// The rows of a world of which nothing is known; with a mistake in it, of the property that was to find it.
+fn open(scene: &Scene, stopped: Stopped) -> impl Iterator<Item = Row> {
+    let judges = scene.seed.as_ref().map_or_else(|| scene.judges.clone(), |seed| vec![seed.caught_by]);
+    let (world, explore) = (scene.name(), scene.explored.map(str::to_owned));
+    judges.into_iter().filter_map(property).map(move |known| {
+        let reason = Some(stopped.to_string());
+        Row { explore: explore.clone(), reason, ..Row::of(known, &world) }
+    })
 }
 
 /// What a world with a mistake in it has shown.

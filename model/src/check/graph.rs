@@ -12,9 +12,14 @@ use super::{
 /// What an exploration may hold. Reaching it stops with an error, never with a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Bytes of states, their index and their transitions, at any moment.
+    /// Bytes of states, their index and their transitions, at any moment; and of these together with what judging them takes.
     pub bytes: usize,
 }
+
+/// The most bytes that judging one claim takes beside the graph, for each state and each transition: tables and stacks of the
+/// search for components, or the values of an expectation. A test measures both. A counterexample, which is short, is not
+/// counted.
+const JUDGING: [usize; 2] = [80, 5];
 
 impl Default for Limit {
     /// 4 GiB: forty million states of a hundred bytes all in.
@@ -32,7 +37,7 @@ pub enum Stopped {
     Memory {
         /// States found so far.
         states: usize,
-        /// Bytes that the next state or transition would have needed in all.
+        /// Bytes that the next state or transition, or judging them all, would have needed in all.
         bytes: usize,
         /// The limit.
         limit: usize,
@@ -85,6 +90,7 @@ pub struct Graph<'m, M: Chance> {
     pub(super) parent: Table<u32>,
     cut: usize,
     bytes: usize,
+    kept: usize,
     seconds: f64,
 }
 
@@ -128,7 +134,11 @@ pub fn explore_watched<M: Chance>(
     search.mark_offset()?;
     let Search { states, parent, off, dst, cut, held, .. } = search;
     let (shape, seconds) = (Shape { off, dst }, started.elapsed().as_secs_f64());
-    Ok(Graph { model, states, shape, parent, cut, bytes: held.most, seconds })
+    let graph = Graph { model, states, shape, parent, cut, bytes: held.most, kept: held.bytes, seconds };
+    match graph.needs() {
+        bytes if bytes > limit.bytes => Err(Stopped::Memory { states: graph.states(), bytes, limit: limit.bytes }),
+        _ => Ok(graph),
+    }
 }
 
 impl<M: Chance> Graph<'_, M> {
@@ -150,6 +160,17 @@ impl<M: Chance> Graph<'_, M> {
     /// The most bytes that the exploration held at once, growing included.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The bytes that judging one of its claims takes at most, beside what is held.
+    pub fn judging_bytes(&self) -> usize {
+        let [state, transition] = JUDGING;
+        self.states().saturating_mul(state).saturating_add(self.transitions().saturating_mul(transition))
+    }
+
+    /// The least [`Limit::bytes`] with which it is explored and judged.
+    pub fn needs(&self) -> usize {
+        self.bytes.max(self.kept.saturating_add(self.judging_bytes()))
     }
 
     /// How long the exploration took.

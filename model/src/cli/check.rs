@@ -9,10 +9,13 @@ use std::{
 
 use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressStyle};
-use relink_model::catalogue::{
-    self, Options,
-    property::{PROPERTIES, property},
-    report::{Level, Overall, Report},
+use relink_model::{
+    catalogue::{
+        self, Options,
+        property::{PROPERTIES, property},
+        report::{Level, Overall, Report},
+    },
+    check::Limit,
 };
 
 use crate::{Failed, policy, say};
@@ -36,6 +39,9 @@ pub(crate) struct Args {
     /// Put every seeded bug in as well: each has to be caught by its property's name
     #[arg(long)]
     seeded: bool,
+    /// How much memory all of it may take, judging included; a world that does not fit is left open
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4GiB")]
+    memory: Limit,
     /// One JSON object on standard output, and nothing else there
     #[arg(long)]
     json: bool,
@@ -60,6 +66,18 @@ fn id(text: &str) -> Result<&'static str, String> {
     })
 }
 
+/// `512MB`, `4GiB`: a whole number of bytes.
+fn size(text: &str) -> Result<Limit, String> {
+    let units = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
+    let binary = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let read =
+        |(unit, bytes): (&str, usize)| text.strip_suffix(unit)?.trim_end().parse::<usize>().ok()?.checked_mul(bytes);
+    let bytes = units.into_iter().chain(binary).find_map(read);
+    bytes
+        .map(|bytes| Limit { bytes })
+        .ok_or_else(|| "write a whole number with MB, GB, MiB or GiB, as in 4GB".to_owned())
+}
+
 pub(crate) fn run(args: &Args) -> Result<(), Failed> {
     let policy = policy(args.policy.as_deref())?;
     policy.clone().check().map_err(|error| Failed::Usage(error.to_string()))?;
@@ -69,7 +87,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         Depth::Quick => Level::Quick,
         Depth::Full => Level::Full,
     };
-    let options = Options { level, seeded: args.seeded, only: args.only.clone(), ..Options::default() };
+    let options =
+        Options { level, seeded: args.seeded, only: args.only.clone(), limit: args.memory, ..Options::default() };
     let bar = bar();
     let report = catalogue::check(&policy, &options, &|progress| {
         bar.set_length(progress.worlds as u64);
@@ -77,10 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failed> {
         bar.set_message(progress.world);
     });
     bar.finish_and_clear();
-    let report = report.map_err(|error| match error {
-        catalogue::Error::Policy(error) => Failed::Usage(error.to_string()),
-        catalogue::Error::Stopped { .. } => Failed::Environment(error.to_string()),
-    })?;
+    let report = report.map_err(|error| Failed::Usage(error.to_string()))?;
     if let Some(file) = &args.junit {
         replace(file, &report.junit().map_err(|error| Failed::Environment(format!("cannot write junit: {error}")))?)?;
     }

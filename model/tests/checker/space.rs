@@ -1,9 +1,12 @@
 //! What an exploration sees, how much it may hold, and that no bound ever passes for a verdict.
 
-use relink_model::check::{Chance, Form, Limit, Stopped, Verdict, explore, explore_watched};
+use relink_model::check::{Case, Chance, Form, Limit, Stopped, Verdict, explore, explore_watched};
 use stateright::Model;
 
-use crate::{drawn::drawn, toy::Toy};
+use crate::{
+    drawn::drawn,
+    toy::{Action, State, Toy},
+};
 
 /// The numbers from 0 on: each leads to the next, and the last, if there is one, perhaps to the first.
 #[derive(Clone, Debug)]
@@ -46,9 +49,40 @@ fn a_model_that_does_not_fit_is_an_error_not_a_verdict() {
 #[test]
 fn a_limit_is_kept_to_the_byte() {
     let toy = Toy::full(3, 2);
-    let bytes = explore(&toy, Limit::default()).expect("it is small").bytes();
-    assert_eq!(explore(&toy, Limit { bytes }).expect("it fits").bytes(), bytes);
+    let bytes = explore(&toy, Limit::default()).expect("it is small").needs();
+    assert_eq!(explore(&toy, Limit { bytes }).expect("it fits").needs(), bytes);
     assert!(matches!(explore(&toy, Limit { bytes: bytes - 1 }), Err(Stopped::Memory { .. })));
+}
+
+#[test]
+fn judging_takes_no_more_than_is_set_aside_for_it() {
+    // A little more than a power of two, where what doubles as it grows is largest.
+    let (mut most, line) = (0, Line { last: 1_050_000, closed: false, ..ENDLESS });
+    let mut within = |name: &str, aside: usize, judge: &mut dyn FnMut()| {
+        let taken = usize::try_from(allocation_counter::measure(judge).bytes_max).expect("it fits");
+        println!("{name}: {taken} bytes of {aside}");
+        assert!(taken <= aside, "{name}: {taken} bytes, and {aside} are set aside");
+        most = most.max(taken * 100 / aside);
+    };
+    let graph = explore(&line, Limit::default()).expect("it fits");
+    let aside = graph.judging_bytes();
+    within("a line", aside, &mut || assert!(graph.judge(&Form::Always(|_, _| true)).holds()));
+    let ring = Line { closed: true, ..line };
+    let graph = explore(&ring, Limit::default()).expect("it fits");
+    within("a ring", aside, &mut || assert!(graph.judge(&middle()).holds()));
+    let whole = Form::NoCycle { within: |_, _| true, along: |_, _, (), _| true, through: |_, _, (), _| false };
+    within("a ring without its edges", aside, &mut || assert!(graph.judge(&whole).holds()));
+    let toy = Toy::full(4, 3);
+    let graph = explore(&toy, Limit::default()).expect("it fits");
+    let leads = Form::LeadsTo { assume: |_, _| true, from: |_, _| true, to: |_, state: &State| state.up };
+    within("a fleet", graph.judging_bytes(), &mut || drop(graph.judge(&leads)));
+    let crashless = Toy { crashes: false, ..toy };
+    let graph = explore(&crashless, Limit::default()).expect("it fits");
+    within("an expectation", graph.judging_bytes(), &mut || {
+        let tick = |_: &Toy, _: &_, action: &Action| u32::from(*action == Action::Tick);
+        assert!(graph.expected(Toy::all_connected, tick, Case::Worst, 1e-6).converged);
+    });
+    assert!(most > 25, "{most} % are taken at most: too much is set aside");
 }
 
 #[test]
