@@ -129,6 +129,8 @@ fn json_is_one_object_with_a_row_for_each_property_and_world() {
         }
         assert!(row["states"].as_u64().unwrap() > 1 && row["transitions"].as_u64().unwrap() > 1, "{row}");
         assert!(row["seconds"].as_f64() >= row["explored"].as_f64() && row["witness"] == true, "{row}");
+        let ms = row["seconds"].to_string();
+        assert!(ms.split_once('.').is_none_or(|(_, digits)| digits.len() <= 3), "{ms}");
         assert!(row["bytes"].as_u64() > row["states"].as_u64(), "{row}");
     }
     for id in ["S3", "L2"] {

@@ -36,7 +36,7 @@ use crate::{
 };
 use property::{PROPERTIES, Property, catalogued, property};
 use report::{Level, Report, Row, Seeded, Verdict};
-use scenes::{Scene, Seed};
+use scenes::{Scene, Seed, Unknown};
 
 /// What to check.
 #[derive(Clone, Debug)]
@@ -89,8 +89,8 @@ pub fn check(policy: &Policy, options: &Options, progress: &(dyn Fn(Progress) + 
     for (scene, found) in scenes.iter().zip(&findings) {
         let found = match found {
             Ok(found) => found,
-            Err(stopped) => {
-                rows.extend(open(scene, *stopped).filter(|row| wanted(&row.id)));
+            Err(why) => {
+                rows.extend(open(scene, *why).filter(|row| wanted(&row.id)));
                 continue;
             }
         };
@@ -128,7 +128,7 @@ fn explore(
     scenes: &[Scene],
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Vec<Result<Vec<Finding>, Stopped>> {
+) -> Vec<Result<Vec<Finding>, Unknown>> {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let found = Mutex::new(BTreeMap::new());
     let threads = options.threads.max(1);
@@ -148,19 +148,19 @@ fn explore(
         }
     });
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let alone = |(scene, result): (&Scene, Result<Vec<Finding>, Stopped>)| match result {
-        Err(Stopped::Memory { .. }) if share != options.limit => (scene.explore)(options.limit),
+    let alone = |(scene, result): (&Scene, Result<Vec<Finding>, Unknown>)| match result {
+        Err(Unknown::Stopped(Stopped::Memory { .. })) if share != options.limit => (scene.explore)(options.limit),
         _ => result,
     };
     scenes.iter().zip(found.into_values()).map(alone).collect()
 }
 
 /// The rows of a world of which nothing is known; with a mistake in it, of the property that was to find it.
-fn open(scene: &Scene, stopped: Stopped) -> impl Iterator<Item = Row> {
+fn open(scene: &Scene, why: Unknown) -> impl Iterator<Item = Row> {
     let judges = scene.seed.as_ref().map_or_else(|| scene.judges.clone(), |seed| vec![seed.caught_by]);
     let (world, explore) = (scene.name(), scene.explored.map(str::to_owned));
     judges.into_iter().filter_map(property).map(move |known| {
-        let reason = Some(stopped.to_string());
+        let reason = Some(why.to_string());
         Row { explore: explore.clone(), reason, ..Row::of(known, &world) }
     })
 }
@@ -249,4 +249,22 @@ fn not_proved(policy: &Policy, level: Level) -> Vec<String> {
     );
     lines.extend(sweeps::left_out(level));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::named::named;
+
+    #[test]
+    fn a_world_that_cannot_be_built_is_a_row_that_is_open() {
+        let scene = Scene::unbuilt(named("one-link").unwrap(), vec!["S1", "L1"]);
+        assert_eq!((scene.explore)(Limit::default()), Err(Unknown::Unbuilt));
+        let rows: Vec<Row> = open(&scene, Unknown::Unbuilt).collect();
+        let told: Vec<_> = rows.iter().map(|row| (row.id.as_str(), row.world.as_str(), row.verdict)).collect();
+        assert_eq!(told, [("S1", "one link", Verdict::Open), ("L1", "one link", Verdict::Open)]);
+        assert!(
+            rows.iter().all(|row| row.reason.as_deref() == Some("there is no such world for a policy of this shape"))
+        );
+    }
 }

@@ -161,9 +161,9 @@ impl Report {
 }
 
 /// What the seeded bugs are.
-const SEEDED: &str = "Each is put, alone, around the production step (or into its policy), in the world that is named, with \
-                      nothing in it that it does not need, and has to be found by its own property. \
-                      `relink check --seeded --report DIR` writes every run to `SEEDED.md`.";
+const SEEDED: &str = "Each is put, alone, around the production step or into the policy, in the world that is named, with nothing in \
+                      it that it does not need, and has to be found by its own property. That policy is the default one made \
+                      small, whatever the shape of yours. `relink check --seeded --report DIR` writes every run to `SEEDED.md`.";
 
 /// Who else has judged.
 const INDEPENDENT: &str = "\n## Independent verdicts\n\n\

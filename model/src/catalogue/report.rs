@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
 use relink::Policy;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     policies::Reduced,
@@ -94,8 +94,10 @@ pub struct Row {
     /// The most bytes that exploring them held at once; 0 where nothing is kept.
     pub bytes: usize,
     /// The seconds that it took to explore the world.
+    #[serde(serialize_with = "to_the_millisecond")]
     pub explored: f64,
     /// The seconds that it took to explore the world and to judge the property in it.
+    #[serde(serialize_with = "to_the_millisecond")]
     pub seconds: f64,
     /// What was found.
     pub verdict: Verdict,
@@ -227,7 +229,9 @@ impl Report {
         let escaped = self.properties.iter().map(|row| row.escaped().count()).sum::<usize>();
         let _ = match (seeded, escaped) {
             (0, _) => writeln!(text),
-            (_, 0) => writeln!(text, "; all {seeded} seeded bugs caught, each by its own"),
+            (_, 0) => {
+                writeln!(text, "; all {seeded} seeded bugs caught, each by its own, under the default small policy")
+            }
             (_, _) => writeln!(text, "; {BAD}{escaped} of {seeded} seeded bugs escaped{BAD:#}"),
         };
         text
@@ -293,6 +297,10 @@ impl Report {
         }
         format!("\n{}", aligned(&lines, &[0]))
     }
+}
+
+fn to_the_millisecond<S: Serializer>(seconds: &f64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64((seconds * 1e3).round() / 1e3)
 }
 
 /// So many a second, in millions.

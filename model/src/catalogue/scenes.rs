@@ -30,7 +30,18 @@ pub struct Scene {
     /// The mistake, if there is one.
     pub seed: Option<Seed>,
     /// Explores all of it and judges every claim.
-    pub explore: Box<dyn Fn(Limit) -> Result<Vec<Finding>, Stopped> + Send + Sync>,
+    pub explore: Box<dyn Fn(Limit) -> Result<Vec<Finding>, Unknown> + Send + Sync>,
+}
+
+/// Why nothing is known of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// It was not explored to its end.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// Its policy would break a rule, or the states of a process would be too many.
+    #[error("there is no such world for a policy of this shape")]
+    Unbuilt,
 }
 
 /// A mistake put in on purpose.
@@ -69,29 +80,32 @@ impl Scene {
     }
 
     fn new<M: Claims + Send + Sync + 'static>(named: &'static Named, model: M, seed: Option<Seed>) -> Self {
-        let mut judges: Vec<&'static str> = model.claims().iter().filter_map(Claim::judges).map(catalogued).collect();
-        judges.dedup();
-        let policy = model.driven().clone();
-        Self::of(named, policy, judges, seed, move |limit| claim::check(&model, limit))
+        let (policy, judges) = (Some(model.driven().clone()), judges(&model));
+        Self::of(named, policy, judges, seed, move |limit| Ok(claim::check(&model, limit)?))
+    }
+
+    /// One that there is not for a policy of this shape: what it would judge is open.
+    pub(super) fn unbuilt(named: &'static Named, judges: Vec<&'static str>) -> Self {
+        Self::of(named, None, judges, None, |_| Err(Unknown::Unbuilt))
     }
 
     /// How long a herd is kept waiting.
     fn herd(named: &'static Named, fleet: Fleet) -> Self {
-        let policy = Policy::from(fleet.policy().clone());
-        Self::of(named, policy, vec!["L2q"], None, move |limit| expected(&fleet, limit))
+        let policy = Some(Policy::from(fleet.policy().clone()));
+        Self::of(named, policy, vec!["L2q"], None, move |limit| Ok(expected(&fleet, limit)?))
     }
 
     fn of(
         named: &'static Named,
-        policy: Policy,
+        policy: Option<Policy>,
         judges: Vec<&'static str>,
         seed: Option<Seed>,
-        explore: impl Fn(Limit) -> Result<Vec<Finding>, Stopped> + Send + Sync + 'static,
+        explore: impl Fn(Limit) -> Result<Vec<Finding>, Unknown> + Send + Sync + 'static,
     ) -> Self {
         Self {
             world: named.title.to_owned(),
             explored: Some(named.name),
-            policy: Some(policy),
+            policy,
             judges,
             seed,
             explore: Box::new(explore),
@@ -162,16 +176,32 @@ const LARGER_HERDS: [&str; 6] = [
     "herd-of-4-queues",
 ];
 
+/// The properties that a world judges.
+fn judges(model: &impl Claims) -> Vec<&'static str> {
+    let mut judges: Vec<&'static str> = model.claims().iter().filter_map(Claim::judges).map(catalogued).collect();
+    judges.dedup();
+    judges
+}
+
 /// A named world under a policy of the user's shape.
 fn shaped(named: &'static Named, policy: &Policy) -> Option<Scene> {
-    Some(match named.build()? {
-        World::Pool(pool) => Scene::new(named, pool.shaped(policy)?, None),
-        World::Process(process) => Scene::new(named, process.shaped(policy)?, None),
-        World::Fleet(fleet) => {
-            let fleet = fleet.under(&small_of(policy, fleet.policy().elapsed_max).check().ok()?)?;
-            if fleet.is_herd() { Scene::herd(named, fleet) } else { Scene::new(named, fleet, None) }
+    let (built, judges) = match named.build()? {
+        World::Pool(pool) => (pool.shaped(policy).map(|pool| Scene::new(named, pool, None)), judges(&*pool)),
+        World::Process(process) => {
+            let judges = judges(&*process);
+            (process.shaped(policy).map(|process| Scene::new(named, process, None)), judges)
         }
-    })
+        World::Fleet(fleet) => {
+            let small = small_of(policy, fleet.policy().elapsed_max).check();
+            let under = small.ok().and_then(|small| fleet.under(&small));
+            if fleet.is_herd() {
+                (under.map(|fleet| Scene::herd(named, fleet)), vec!["L2q"])
+            } else {
+                (under.map(|fleet| Scene::new(named, fleet, None)), judges(&*fleet))
+            }
+        }
+    };
+    Some(built.unwrap_or_else(|| Scene::unbuilt(named, judges)))
 }
 
 /// The longest that a value iteration may be away from the truth, as a share of it.
@@ -291,6 +321,8 @@ mod tests {
         for level in [Level::Quick, Level::Full] {
             let (seeded, worlds): (Vec<_>, Vec<_>) =
                 of(&Policy::default(), level).into_iter().partition(|scene| scene.seed.is_some());
+            let all = pacing::bug::Bug::ALL.len() + worlds::bug::Bug::ALL.len() + fleet::world::Bug::ALL.len();
+            assert_eq!(seeded.len(), all + sweeps::seeds(level).len());
             for (scene, seed) in seeded.iter().filter_map(|scene| Some((scene, scene.seed.as_ref()?))) {
                 let judged = |world: &Scene| world.world == scene.world && world.judges.contains(&seed.caught_by);
                 assert!(worlds.iter().any(judged), "{} of {}", seed.caught_by, scene.name());

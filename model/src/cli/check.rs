@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Only these properties, such as S1,L2
     #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = id)]
     only: Vec<&'static str>,
-    /// Put every seeded bug in as well: each has to be caught by its property's name
+    /// Put every seeded bug in as well, under the default policy made small: each has to be caught by its property's name
     #[arg(long)]
     seeded: bool,
     /// How much memory all of it may take, judging included; a world that does not fit is left open
