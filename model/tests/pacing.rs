@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use relink::{Backoff, Fault, Span};
+use relink::{Backoff, Fault, Policy, Span};
 use relink_model::{
-    check::Limit,
-    claim::{self, Finding},
+    check::{Limit, explore},
+    claim::{self, Claims, Finding},
     pacing::{
         WORDS, bug::Bug, classic, endpoint_set, law::Law, one_endpoint, seeded, short_memory, world::Promise,
         world::World,
@@ -127,6 +127,58 @@ fn every_seeded_bug_breaks_its_law() {
 fn every_law_has_a_seeded_bug() {
     for law in Law::ALL {
         assert!(Bug::ALL.iter().any(|bug| bug.breaks() == law), "no bug breaks {law:?}");
+    }
+}
+
+/// Every world of the catalogue.
+fn shipped() -> [World; 8] {
+    let own = Backoff::Relink;
+    let worlds = [
+        one_endpoint(1, 1, None),
+        one_endpoint(2, 1, None),
+        one_endpoint(3, 2, None),
+        one_endpoint(3, 3, None),
+        endpoint_set(2, 0, own, None),
+        endpoint_set(2, 1, own, None),
+        endpoint_set(3, 2, own, None),
+        short_memory(None),
+    ];
+    worlds.map(|world| world.expect("the reduced policy is valid"))
+}
+
+/// That whatever is judged in a world is at stake there is among its witnesses.
+#[test]
+fn a_law_that_is_not_judged_in_a_world_is_not_at_stake_there() {
+    let mut silent = Vec::new();
+    for world in shipped() {
+        let about_nothing: Vec<Law> = Law::ALL.into_iter().filter(|law| !law.speaks_of(&world)).collect();
+        if about_nothing.is_empty() {
+            continue;
+        }
+        let graph = explore(&world, Limit::default()).expect("a world of pacing fits the limit");
+        for law in about_nothing {
+            assert!(!graph.judge(&law.at_stake().form).holds(), "{}: {law:?}", world.name);
+            assert!(world.claims().iter().all(|claim| claim.judges() != Some(law.name())), "{}: {law:?}", world.name);
+            silent.push((world.places, world.endpoints, law.name()));
+        }
+    }
+    let one_place = [(1, 1, "S1")];
+    let three_places = [(3, 1, "S7"), (3, 1, "S7")];
+    let three_endpoints = [(1, 3, "S2"), (1, 3, "S2b"), (1, 3, "S4b")];
+    let short_memory = [(2, 1, "S2"), (2, 1, "S2b"), (2, 1, "S7")];
+    assert_eq!(silent, [&one_place[..], &three_places, &three_endpoints, &short_memory].concat());
+}
+
+#[test]
+fn no_law_holds_in_vain_under_a_policy_of_another_shape() {
+    let (mut classic, mut several) = (Policy::default(), Policy::default());
+    classic.backoff = Backoff::Constant { wait: Span::from_secs(1) };
+    several.max_dials = 4;
+    for policy in [classic, several] {
+        for world in [one_endpoint(1, 1, None), endpoint_set(2, 1, Backoff::Relink, None), short_memory(None)] {
+            let found = check(world.and_then(|world| world.shaped(&policy)));
+            assert_eq!(broken(&found), [] as [&str; 0], "{}: {:?}", found[0].model, policy.backoff);
+        }
     }
 }
 

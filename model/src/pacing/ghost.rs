@@ -54,6 +54,11 @@ pub struct Ledger {
 impl Ledger {
     /// Nothing was dialed yet.
     pub const NEW: Self = Self { floor: NOW, fatal: None, refusals: 0, ramp: false, spent: 0, churned: 0 };
+
+    /// How many dials S1 allows at once.
+    pub(super) fn dials_max(&self, world: &World) -> usize {
+        if self.ramp { usize::from(world.policy.max_dials) } else { 1 }
+    }
 }
 
 /// All of it.
@@ -101,8 +106,7 @@ impl Ghost {
         let endpoint = dial.id.endpoint();
         let Some(ledger) = self.ledger(endpoint).copied() else { return };
         let unanswered = self.dials.iter().filter(|other| other.id.endpoint() == endpoint).count();
-        let at_most = if ledger.ramp { usize::from(world.policy.max_dials) } else { 1 };
-        self.must(world, unanswered < at_most, Law::S1);
+        self.must(world, unanswered < ledger.dials_max(world), Law::S1);
         self.must(world, ledger.fatal.is_none(), Law::S7);
         if world.accounts {
             let least = shortest_wait(world).as_millis();

@@ -1,11 +1,14 @@
 //! The laws of pacing, and the states that must be reachable so that none holds in vain.
 
 use relink::{
-    Fault, Span, Time,
+    Backoff, Fault, Span, Time,
     pacer::{Event, Phase},
 };
 
-use super::world::{Action, State, World};
+use super::{
+    ghost::Ledger,
+    world::{Action, State, World},
+};
 use crate::{check::Form, claim::Claim, worlds::NOW};
 
 /// The properties of the design's catalogue that these worlds judge, by its names.
@@ -78,6 +81,61 @@ impl Law {
         }
     }
 
+    /// Whether something can happen in a world that the law is about, so that it does not hold there in vain.
+    pub fn speaks_of(self, world: &World) -> bool {
+        let fails = |fault: Fault| world.faults.contains(&fault);
+        match self {
+            Self::S1 => world.places > 1 || world.endpoints > 1,
+            Self::S2 | Self::S2b => world.accounts,
+            // The classic backoffs have no such window.
+            Self::S4b => {
+                world.policy.backoff == Backoff::Relink && (fails(Fault::Overloaded) || fails(Fault::TimedOut))
+            }
+            Self::S7 => fails(Fault::Denied) || fails(Fault::Misconfigured),
+            Self::L1 => world.promise.is_some(),
+            Self::S3 | Self::S4a | Self::S4c | Self::S10 | Self::S15 => true,
+        }
+    }
+
+    /// The witness that it is about something: a state in which it weighs on what happens next.
+    pub fn at_stake(self) -> Claim<World> {
+        match self {
+            Self::S1 => Claim::<World>::reaches("a dial that S1 forbids", |world, state| {
+                weighs(world, state, |ledger, unanswered| unanswered >= ledger.dials_max(world))
+            }),
+            Self::S2 => Claim::<World>::reaches("a dial on the account of S2", |world, state| {
+                weighs(world, state, |ledger, _| ledger.spent > 0)
+            }),
+            Self::S2b => Claim::<World>::reaches("a dial on the account of S2b", |world, state| {
+                weighs(world, state, |ledger, _| ledger.churned > 0)
+            }),
+            Self::S3 => Claim::<World>::reaches("a dial that S3 forbids", |world, state| {
+                weighs(world, state, |ledger, _| ledger.floor > NOW)
+            }),
+            Self::S4a => Claim::<World>::reaches("an outage that has lasted", |world, state| {
+                state.pacer.age(&world.policy) > Span::ZERO
+            }),
+            Self::S4b => Claim::<World>::reaches("a window of overload", |world, state| {
+                (0..world.endpoints).any(|endpoint| state.pacer.overload(endpoint) > Span::ZERO)
+            }),
+            Self::S4c => Claim::<World>::reaches("an outage that must not be forgotten yet", |_, state| {
+                state.pacer.outage_since().is_some() && state.ghost.quiet_until > NOW
+            }),
+            Self::S7 => Claim::<World>::reaches("a dial that S7 forbids", |world, state| {
+                weighs(world, state, |ledger, _| ledger.fatal.is_some())
+            }),
+            Self::S10 => Claim::<World>::reaches("a wish that only a timer serves", |world, state| {
+                world.wants(state) && state.ghost.dials.is_empty()
+            }),
+            Self::S15 => Claim::<World>::reaches("time that passes over a wish", |world, state| {
+                world.wants(state) && world.may_tick(state)
+            }),
+            Self::L1 => Claim::<World>::reaches("well, and not yet whole", |world, state| {
+                world.is_well(state) && !world.is_whole(state)
+            }),
+        }
+    }
+
     /// The law as a claim. Its predicates are plain functions, because that is what the checker takes.
     fn claim(self) -> Claim<World> {
         let holds: fn(&World, &State) -> bool = match self {
@@ -114,10 +172,22 @@ impl State {
     }
 }
 
-/// Every law and every witness of a world.
+/// Whether the pool would dial, and this is so of an endpoint and of how many dials it has not answered.
+fn weighs(world: &World, state: &State, so: impl Fn(&Ledger, usize) -> bool) -> bool {
+    let unanswered = |endpoint: u8| state.ghost.dials.iter().filter(|dial| dial.id.endpoint() == endpoint).count();
+    world.asks(state).is_some() && (0..).zip(&state.ghost.ledgers).any(|(at, ledger)| so(ledger, unanswered(at)))
+}
+
+/// Every law that speaks of a world, and every witness of it.
 pub(super) fn claims(world: &World) -> Vec<Claim<World>> {
-    let mut all: Vec<_> = world.laws.iter().map(|law| law.claim()).collect();
+    let judged: Vec<Law> = world.laws.iter().copied().filter(|law| law.speaks_of(world)).collect();
+    let mut all: Vec<_> = judged.iter().map(|law| law.claim()).collect();
+    all.push(Claim::new(
+        "no other law is broken",
+        Form::Always(|world: &World, state: &State| state.ghost.broken.is_none_or(|law| law.speaks_of(world))),
+    ));
     if world.bug.is_none() {
+        all.extend(judged.iter().map(|law| law.at_stake()));
         all.extend(witnesses(world));
     }
     all
@@ -165,7 +235,7 @@ fn witnesses(world: &World) -> Vec<Claim<World>> {
             state.ghost.sessions.iter().any(|session| session.stable_at > NOW)
         }),
     ];
-    if world.faults.contains(&Fault::Overloaded) {
+    if world.faults.contains(&Fault::Overloaded) && world.policy.backoff == Backoff::Relink {
         all.push(Claim::<World>::reaches("overloaded", |_, state| state.pacer.phase(0) == Phase::Overloaded));
         all.push(Claim::<World>::reaches("settling after an overload", |_, state| {
             state.pacer.settles_at().is_some() && state.pacer.overload(0) > Span::ZERO
@@ -182,7 +252,7 @@ fn witnesses(world: &World) -> Vec<Claim<World>> {
             state.pacer.outage_since() == Some(NOW) && !state.ghost.sessions.is_empty() && may_dial_now(state)
         }));
     }
-    if world.policy.max_dials > 1 {
+    if world.policy.max_dials > 1 && world.places() > 1 {
         all.push(Claim::<World>::reaches("as many dials as are allowed", |world, state| {
             state.ghost.dials.len() == usize::from(world.policy.max_dials)
         }));
@@ -199,9 +269,6 @@ fn witnesses(world: &World) -> Vec<Claim<World>> {
         }));
     }
     if world.promise.is_some() {
-        all.push(Claim::<World>::reaches("well, and not yet whole", |world, state| {
-            world.is_well(state) && !world.is_whole(state)
-        }));
         all.push(Claim::<World>::reaches("well and whole", |world, state| {
             world.is_well(state) && world.is_whole(state)
         }));

@@ -80,7 +80,8 @@ pub fn one_endpoint(places: u16, max_dials: u8, bug: Option<Bug>) -> Option<Worl
 }
 
 /// One place and a set of two or three endpoints, of which `good` may keep its promise; the others never promise.
-/// With three, the accounts are not kept, nothing is renewed, and the others refuse, hold or stay silent.
+/// With three, the accounts are not kept, nothing is renewed, and the others refuse, hold or stay silent: S2, S2b and
+/// S4b have nothing to say there. With overloads too it would be larger than a world may be.
 pub fn endpoint_set(endpoints: u8, good: u8, backoff: Backoff, bug: Option<Bug>) -> Option<World> {
     let mut policy = reduced(1);
     policy.backoff = backoff;

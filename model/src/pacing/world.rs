@@ -130,15 +130,17 @@ impl World {
     /// What the pacer says is next, asked as the pool asks: for a place without a dial, or for a hedge
     /// beside the dial that has not answered.
     pub(super) fn next(&self, state: &State) -> Next {
+        let beside = self.asks(state).filter(|beside| *beside || !self.holds_back(state));
+        let beside = beside.filter(|_| self.bug != Some(Bug::DropTimer));
+        beside.map_or(Next { at: Time::NEVER, endpoint: 0 }, |beside| state.pacer.next(beside))
+    }
+
+    /// Whether the pool would dial, and if so, whether beside a dial that has not answered.
+    pub(super) fn asks(&self, state: &State) -> Option<bool> {
         let (open, dialing) = (state.ghost.sessions.len(), state.ghost.dials.len());
-        let never = Next { at: Time::NEVER, endpoint: 0 };
-        if self.bug == Some(Bug::DropTimer) || self.is_whole(state) {
-            return never;
-        }
-        if open + dialing < self.places() {
-            return if self.holds_back(state) { never } else { state.pacer.next(false) };
-        }
-        if dialing < usize::from(self.endpoints) { state.pacer.next(true) } else { never }
+        let beside = open + dialing >= self.places();
+        let asks = !self.is_whole(state) && (!beside || dialing < usize::from(self.endpoints));
+        asks.then_some(beside)
     }
 
     fn is_due(&self, state: &State) -> bool {
@@ -259,7 +261,7 @@ impl World {
         }
     }
 
-    fn may_tick(&self, state: &State) -> bool {
+    pub(super) fn may_tick(&self, state: &State) -> bool {
         let silent = |dial: &Dial| {
             let by = if self.kept(state, dial.id.endpoint()).is_some() { dial.serve_by } else { Time::NEVER };
             dial.deadline.min(by) > NOW
