@@ -9,8 +9,7 @@ use relink_model::{
     check::{Limit, explore},
     claim::{self, Claims, Finding},
     pacing::{
-        WORDS, bug::Bug, classic, endpoint_set, law::Law, one_endpoint, seeded, short_memory, world::Promise,
-        world::World,
+        bug::Bug, classic, endpoint_set, law::Law, one_endpoint, seeded, short_memory, world::Promise, world::World,
     },
 };
 
@@ -66,7 +65,7 @@ fn a_good_endpoint_is_found_beside_hostile_ones() {
 
 #[test]
 fn patience_outlives_a_short_memory() {
-    holds(short_memory(None), 16_786);
+    holds(short_memory(None), 19_746);
 }
 
 #[test]
@@ -183,12 +182,31 @@ fn no_law_holds_in_vain_under_a_policy_of_another_shape() {
 }
 
 #[test]
-fn the_words_of_chance_give_every_outcome_of_every_window() {
-    let policy = one_endpoint(1, 1, None).expect("the reduced policy is valid").policy;
-    let longest = policy.capd.max(policy.cap(policy.elapsed_max));
-    for window in (0..=longest.as_millis()).map(Span::from_millis) {
-        let (least, most) = (policy.jitter(window, 0).as_millis(), policy.jitter(window, u64::MAX).as_millis());
-        let drawn: BTreeSet<_> = WORDS.iter().map(|word| policy.jitter(window, *word).as_millis()).collect();
-        assert_eq!(drawn, (least..=most).collect(), "{window}");
+fn the_words_of_chance_give_every_outcome_of_every_draw() {
+    let of_classics = [
+        Backoff::Constant { wait: CAP },
+        Backoff::Exponential { base: BASE, cap: CAP },
+        Backoff::FullJitter { base: BASE, cap: CAP },
+        Backoff::EqualJitter { base: BASE, cap: CAP },
+        Backoff::DecorrelatedJitter { base: BASE, cap: CAP },
+    ];
+    let classics = of_classics.into_iter().flat_map(|backoff| [1, 2].map(|places| classic(backoff, places)));
+    for world in shipped().into_iter().chain(classics.flatten()) {
+        let World { name, policy, words, .. } = world;
+        let every = |draw: &dyn Fn(u64) -> u64| {
+            let drawn: BTreeSet<_> = words.iter().map(|word| draw(*word)).collect();
+            drawn == (draw(0)..=draw(u64::MAX)).collect()
+        };
+        let longest = policy.w0.max(policy.capd).max(policy.cap(policy.elapsed_max));
+        for window in (0..=longest.as_millis()).map(Span::from_millis) {
+            assert!(every(&|word| policy.jitter(window, word).as_millis()), "{name}: {window}");
+        }
+        // Where a whole window is drawn from: a first probe, a replacement, and the waits of the classics, which a user's
+        // policy brings into every world, up to its ceiling.
+        let whole = policy.w0.max(policy.capd).max(policy.replace_jitter).as_millis();
+        for window in (0..=whole).map(u128::from) {
+            let draw = |word| ((u128::from(word) * (window + 1)) >> 64) as u64;
+            assert!(every(&draw), "{name}: 0 to {window}");
+        }
     }
 }

@@ -13,11 +13,12 @@
 //!
 //! The environment is an adversary without fairness or budget: any answer at any time until the deadline, sessions lost
 //! stable or unstable, one by one or all in an instant, closed on purpose, dials given up, credentials renewed; and
-//! chance takes every outcome of every draw. For L1 it may promise, and take back, that one endpoint serves every dial
-//! within the dial deadline's ceiling ([`Promise`]): nothing is claimed of a run in which it never promises for good. A
-//! slow dial of that endpoint is one that was accepted in time; where the transport itself takes longer than
-//! `dial_deadline`, no deadline grows and L1 does not hold. While the promise is kept nothing is closed on purpose
-//! either: what is retired again and again is online again and again, and no more.
+//! chance takes every outcome of every draw (of gRPC's, which have up to 41 where a tick is a second, seven). For L1
+//! it may promise, and take back, that one endpoint serves every dial within the dial deadline's ceiling
+//! ([`Promise`]): nothing is claimed of a run in which it never promises for good. A slow dial of that endpoint is
+//! one that was accepted in time; where the transport itself takes longer than `dial_deadline`, no deadline grows and
+//! L1 does not hold. While the promise is kept nothing is closed on purpose either: what is retired again and again is
+//! online again and again, and no more.
 //!
 //! Assumed: the driver starts a due dial, and ends one at its deadline, before time passes on. What was given up is
 //! gone at once, so that its place dials the sooner.
@@ -45,9 +46,15 @@ use law::Law;
 use world::{Promise, World};
 
 /// Words of chance, equally far apart: of a draw with up to seven outcomes they give every one.
-pub const WORDS: [u64; 7] = {
+const SEVENTHS: [u64; 7] = {
     const PART: u64 = u64::MAX / 14;
     [PART, 3 * PART, 5 * PART, 7 * PART + 1, 9 * PART + 1, 11 * PART + 1, 13 * PART + 1]
+};
+
+/// Of a draw with up to nine outcomes.
+const NINTHS: [u64; 9] = {
+    const PART: u64 = u64::MAX / 18;
+    [PART, 3 * PART, 5 * PART, 7 * PART, 9 * PART, 11 * PART, 13 * PART, 15 * PART, 17 * PART]
 };
 
 /// The outcomes of a draw from a window of one tick.
@@ -132,6 +139,7 @@ pub fn short_memory(bug: Option<Bug>) -> Option<World> {
     policy.stable_for = ms(1);
     let mut world = around("short_memory", policy, bug)?;
     world.places = 2;
+    world.words = &NINTHS;
     world.faults = &[Fault::TimedOut];
     Some(world)
 }
@@ -165,7 +173,7 @@ fn around(name: &'static str, policy: Policy, bug: Option<Bug>) -> Option<World>
         places: policy.max_size,
         endpoints: 1,
         faults: &FAULTS,
-        words: &WORDS,
+        words: &SEVENTHS,
         renewal: true,
         retreat: true,
         accounts: false,
