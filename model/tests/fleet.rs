@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test may fail loudly")]
 
+mod counted;
+
 use relink::{Backoff, Checked, Fault, Policy, Ratio, Span};
 use relink_model::{
     check::{Case, Expected, Form, Graph, Limit, Verdict, explore},
@@ -65,7 +67,19 @@ fn every_fleet_recovers(count: usize, elapsed_max: u64, states: [usize; 6]) {
         assert!(graph.judge(&Form::Reaches(none)).holds(), "{name}: nobody is ever offline");
         let busy = |fleet: &Fleet, state: &_| fleet.backlog(state) > 0 || fleet.backlog_max() == 0;
         assert!(graph.judge(&Form::Reaches(busy)).holds(), "{name}: the server is never busy");
+        assert_eq!(counted::by_stateright(fleet.clone()), graph.states(), "{name}");
         graph.states()
+    });
+    assert_eq!(found, states);
+}
+
+/// How many states a herd has, by both checkers, at every server.
+fn every_herd_is_counted(count: usize, states: [usize; 6]) {
+    let found = SERVERS.map(|(name, server)| {
+        let herd = fleet(count, growing(8), server).herd();
+        let found = graph(&herd).states();
+        assert_eq!(counted::by_stateright(herd), found, "{name}");
+        found
     });
     assert_eq!(found, states);
 }
@@ -84,6 +98,16 @@ fn three_processes_recover_from_every_server() {
 #[ignore = "millions of states: part of the full level"]
 fn four_processes_recover_from_every_server() {
     every_fleet_recovers(4, 6, [3_870_309, 3_208_631, 2_468_695, 2_594_075, 8_827_492, 8_459_480]);
+}
+
+#[test]
+fn every_herd_of_three_is_as_large_as_it_was() {
+    every_herd_is_counted(3, [65, 69, 1_002, 1_681, 833, 336]);
+}
+
+#[test]
+fn every_herd_of_four_is_as_large_as_it_was() {
+    every_herd_is_counted(4, [241, 186, 4_897, 8_885, 3_525, 1_716]);
 }
 
 #[test]

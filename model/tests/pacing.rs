@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+mod counted;
+
 use std::collections::BTreeSet;
 
 use relink::{Backoff, Fault, Policy, Span};
@@ -27,12 +29,13 @@ fn broken(found: &[Finding]) -> Vec<&'static str> {
 }
 
 fn holds(world: Option<World>, states: usize) {
-    let found = check(world);
+    let found = check(world.clone());
     println!("{}: {} states, {:.1} s", found[0].model, found[0].states, found[0].seconds);
     if let Some(wrong) = found.iter().find(|finding| !finding.holds) {
         panic!("{}\n{}", wrong.claim, wrong.story.as_ref().map(|story| story.text()).unwrap_or_default());
     }
     assert_eq!(found[0].states, states);
+    assert_eq!(world.map(counted::by_stateright), Some(states));
 }
 
 #[test]
@@ -51,9 +54,8 @@ fn three_places_are_paced_and_come_back() {
 }
 
 #[test]
-fn three_dials_at_once_are_paced() {
-    let world = one_endpoint(3, 3, None);
-    holds(world.map(|world| World { faults: &[Fault::Refused], promise: None, ..world }), 34_213);
+fn three_dials_at_once_are_paced_and_come_back() {
+    holds(one_endpoint(3, 3, None), 577_854);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+mod counted;
+
 use std::collections::BTreeSet;
 
 use relink::Span;
@@ -9,14 +11,10 @@ use relink_model::{
     check::Limit,
     claim::{self, Finding},
     worlds::{
-        bug::Bug,
-        changing_pool, fail_over, jumping_clock,
-        law::Law,
-        one_link, pool_of_two, seeded, silent_peer, small_pool, two_endpoints,
-        world::{Action, State, World},
+        bug::Bug, changing_pool, fail_over, jumping_clock, law::Law, one_link, pool_of_two, seeded, silent_peer,
+        small_pool, two_endpoints, world::World,
     },
 };
-use stateright::{Checker, Model, Property};
 
 const SHIPPED: [fn(Option<Bug>) -> Option<World>; 8] =
     [one_link, small_pool, pool_of_two, changing_pool, two_endpoints, silent_peer, jumping_clock, fail_over];
@@ -36,32 +34,7 @@ fn holds(world: Option<World>, states: usize) {
         panic!("{}\n{}", wrong.claim, wrong.story.as_ref().map(|story| story.text()).unwrap_or_default());
     }
     assert_eq!(found[0].states, states);
-    assert_eq!(Counted(world).checker().threads(1).spawn_bfs().join().unique_state_count(), states);
-}
-
-/// A world for a second opinion on its states. Stateright stops when nothing is left to be judged, so one claim that
-/// is always true makes it see everything.
-struct Counted(World);
-
-impl Model for Counted {
-    type State = State;
-    type Action = Action;
-
-    fn init_states(&self) -> Vec<State> {
-        self.0.init_states()
-    }
-
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        self.0.actions(state, actions);
-    }
-
-    fn next_state(&self, last: &State, action: Action) -> Option<State> {
-        self.0.next_state(last, action)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("true", |_, _| true)]
-    }
+    assert_eq!(counted::by_stateright(world), states);
 }
 
 #[test]
