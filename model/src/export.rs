@@ -25,16 +25,20 @@ pub struct Questions<M: Chance> {
     pub goal: fn(&M, &M::State) -> bool,
     /// What a transition costs.
     pub cost: fn(&M, &M::State, &M::Action) -> u32,
+    /// What every state must be; `safe` in the text, which only SPIN is given.
+    pub safe: Option<fn(&M, &M::State) -> bool>,
 }
 
-/// L2 and L2q: a server that stays up, and all sessions open.
-pub const OF_A_FLEET: Questions<Fleet> = Questions { assume: Fleet::up, goal: Fleet::all_online, cost: Fleet::ticks };
+/// L2 and L2q: a server that stays up, and all sessions open. No law speaks of a single state of a fleet.
+pub const OF_A_FLEET: Questions<Fleet> =
+    Questions { assume: Fleet::up, goal: Fleet::all_online, cost: Fleet::ticks, safe: None };
 
-/// L1: an endpoint that keeps its promise, and a session at every place.
+/// L1: an endpoint that keeps its promise, and a session at every place; and that no law is broken.
 pub const OF_A_PROCESS: Questions<pacing::world::World> = Questions {
     assume: pacing::world::World::is_well,
     goal: pacing::world::World::is_whole,
     cost: |_, _, action| u32::from(*action == pacing::world::Action::Tick),
+    safe: Some(|_, state| state.ghost.broken.is_none()),
 };
 
 /// Writes the graph as an MDP for PRISM: its explicit files of transitions, labels and transition rewards (`.tra`, `.lab`,
@@ -143,8 +147,9 @@ fn choices<M: Chance>(model: &M, graph: &Graph<'_, M>, ask: &Questions<M>) -> Ve
     (0..).map_while(|id| graph.state(id).map(|state| (id, state))).map(of).collect()
 }
 
-/// Writes the graph as Promela for SPIN, where coins are the adversary's, with the claim `recovers`: ◇□assumed ⇒ ◇□goal.
-/// The transitions go to `tables`, which the text includes under the name `header`.
+/// Writes the graph as Promela for SPIN, where coins are the adversary's, with the claims `recovers`: ◇□assumed ⇒ ◇□goal,
+/// and `safe`: □safe, if anything is asked of every state. The transitions go to `tables`, which the text includes under
+/// the name `header`.
 ///
 /// # Errors
 ///
@@ -165,7 +170,9 @@ pub fn spin<M: Chance>(
         most = most.max(successors.len());
         to.extend_from_slice(successors);
         from.push(to.len());
-        is.push(u8::from((ask.assume)(model, state)) | u8::from((ask.goal)(model, state)) << 1);
+        let safe = ask.safe.is_none_or(|safe| safe(model, state));
+        let holds = [(ask.assume)(model, state), (ask.goal)(model, state), safe];
+        is.push((0..).zip(holds).map(|(bit, holds)| u8::from(holds) << bit).sum::<u8>());
         if initial.contains(state) {
             starts.push(id);
         }
@@ -174,8 +181,8 @@ pub fn spin<M: Chance>(
     table(tables, "unsigned", "to", &to)?;
     table(tables, "unsigned char", "is", &is)?;
 
-    let look = "now.assumed = is[now.at] & 1; now.goal = is[now.at] >> 1;";
-    writeln!(text, "c_decl {{ \\#include \"{header}\" }}\nint at;\nbool assumed;\nbool goal;\n")?;
+    let look = "now.assumed = is[now.at] & 1; now.goal = is[now.at] >> 1 & 1; now.safe = is[now.at] >> 2;";
+    writeln!(text, "c_decl {{ \\#include \"{header}\" }}\nint at;\nbool assumed;\nbool goal;\nbool safe = true;\n")?;
     writeln!(text, "active proctype fleet() {{\n    if")?;
     for start in starts {
         writeln!(text, "    :: d_step {{ at = {start}; c_code {{ {look} }} }}")?;
@@ -186,7 +193,8 @@ pub fn spin<M: Chance>(
         let go = format!("now.at = to[from[now.at] + {choice}]; {look}");
         writeln!(text, "    :: d_step {{ c_expr {{ {possible} }} -> c_code {{ {go} }} }}")?;
     }
-    writeln!(text, "    od\n}}\n\nltl recovers {{ (<>[] assumed) -> (<>[] goal) }}")
+    writeln!(text, "    od\n}}\n\nltl recovers {{ (<>[] assumed) -> (<>[] goal) }}")?;
+    if ask.safe.is_some() { writeln!(text, "ltl safe {{ [] safe }}") } else { Ok(()) }
 }
 
 fn table<T: ToString>(out: &mut impl Write, kind: &str, name: &str, values: &[T]) -> io::Result<()> {

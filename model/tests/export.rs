@@ -66,7 +66,13 @@ fn the_other_tools_get_files_that_name_each_other() {
     assert!(out.contains("spin -a fleet-rejects.pml"), "{out}");
     let text = fs::read_to_string(folder.join("fleet-rejects.pml")).unwrap();
     assert!(text.contains("#include \"fleet-rejects.h\"") && text.contains("ltl recovers"), "{text}");
+    assert!(!text.contains("ltl safe") && !out.contains("-N safe"), "{out}");
     assert!(fs::read_to_string(folder.join("fleet-rejects.h")).unwrap().contains("static const unsigned to[]"));
+
+    let (code, out, _) = export(&["process-of-1", "--to", "promela", "--out", folder.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert!(out.contains("-a -N recovers && ./pan") && out.contains("-a -N safe"), "{out}");
+    assert!(fs::read_to_string(folder.join("process-of-1.pml")).unwrap().contains("ltl safe { [] safe }"));
 
     let (code, out, _) = export(&["process-of-1", "--to", "storm", "--out", folder.to_str().unwrap()]);
     assert_eq!(code, 0);

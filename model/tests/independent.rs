@@ -1,4 +1,5 @@
-//! Storm and SPIN, which share no code with this crate, say of the fleets what our checker says.
+//! Storm and SPIN, which share no code with this crate, say of the fleets what our checker says, and SPIN says it of
+//! processes as well.
 //!
 //! `./tests/run independent` installs both and runs this. Without `RELINK_STORM` (a Python that has stormpy) and `spin`
 //! each test says that it was skipped; with `RELINK_STORM` set, nothing is skipped.
@@ -9,8 +10,9 @@ use std::{env, ffi::OsString, fs, fs::File, io::BufWriter, path::Path, path::Pat
 
 use relink::{Backoff, Fault, Policy, Span};
 use relink_model::{
-    check::{Case, Graph, Limit, explore},
-    export::{self, OF_A_FLEET},
+    check::{Case, Chance, Form, Graph, Limit, explore},
+    claim::Claims,
+    export::{self, OF_A_FLEET, OF_A_PROCESS, Questions},
     fleet::{
         Fleet,
         server::Server,
@@ -18,6 +20,7 @@ use relink_model::{
             Bug, QUEUE, RECOVERS, SERVERS, collapses, growing, hard, rejects, with_fixed_patience, without_jitter,
         },
     },
+    pacing::{self, world::World},
 };
 
 fn fleet(count: usize, policy: Policy, server: Server) -> Fleet {
@@ -132,34 +135,56 @@ fn storm_finds_the_same_worst_case_times() {
     }
 }
 
-/// What SPIN says: the states of the graph, and whether the fleet recovers whatever the coins do.
-fn asked_of_spin(name: &str, fleet: &Fleet) -> (usize, bool) {
-    let (room, graph) = (room(&format!("spin {name}")), graph(fleet));
+/// What our checker and SPIN both have to say.
+#[derive(Debug, PartialEq)]
+struct Said {
+    states: usize,
+    /// Whatever the coins do.
+    recovers: bool,
+    /// Nothing, where nothing is asked of every state.
+    safe: Option<bool>,
+}
+
+fn spin_is_there() -> bool {
+    let there = Command::new("spin").arg("-V").output().is_ok();
+    if !there {
+        assert!(env::var_os("RELINK_STORM").is_none(), "spin is not there");
+        println!("skipped: there is no spin; ./tests/run independent installs it");
+    }
+    there
+}
+
+fn asked_of_spin<M: Chance>(name: &str, model: &M, ask: &Questions<M>) -> Said {
+    let room = room(&format!("spin {name}"));
+    let graph = explore(model, Limit::default()).expect("it fits");
     let [mut text, mut tables] = ["fleet.pml", "tables.h"].map(|file| create(&room.join(file)));
-    export::spin(fleet, &graph, &OF_A_FLEET, "tables.h", &mut text, &mut tables).expect("it is written");
+    export::spin(model, &graph, ask, "tables.h", &mut text, &mut tables).expect("it is written");
     drop((text, tables));
     output(Command::new("spin").args(["-a", "fleet.pml"]).current_dir(&room));
     // A path is never longer than the states of the graph and of the claim's automaton, each in two rounds.
     let depth = format!("-m{}", graph.states() * 8 + 1_000);
-    let pan = |defined: &str, claim: &[&str]| {
+    let compile = |defined: &str| {
         output(Command::new("cc").args(["-O1", "-w", defined, "-o", "pan", "pan.c"]).current_dir(&room));
-        output(Command::new(room.join("pan")).arg(&depth).args(claim).current_dir(&room))
     };
-    let explored = pan("-DNOCLAIM", &[]);
-    let states = explored.lines().find_map(|line| line.trim().strip_suffix(" states, stored"));
-    let states = states.and_then(|states| states.trim().parse().ok()).expect("SPIN counts its states");
-    let judged = pan("-UNOCLAIM", &["-a", "-N", "recovers"]);
-    for said in [&explored, &judged] {
+    let pan = |asked: &[&str]| {
+        let said = output(Command::new(room.join("pan")).arg(&depth).args(asked).current_dir(&room));
         assert!(!said.contains("max search depth too small") && !said.contains("out of memory"), "{said}");
-    }
-    (states, judged.contains("errors: 0"))
+        said
+    };
+    compile("-DNOCLAIM");
+    // Where a law is broken nothing happens any more: that is no mistake of the text.
+    let explored = pan(&["-E"]);
+    let states = explored.lines().find_map(|line| line.trim().strip_suffix(" states, stored"));
+    let states: usize = states.and_then(|states| states.trim().parse().ok()).expect("SPIN counts its states");
+    compile("-UNOCLAIM");
+    let holds = |claim: &str| pan(&["-a", "-N", claim]).contains("errors: 0");
+    // SPIN's own first state, before the model's, is one more.
+    Said { states: states - 1, recovers: holds("recovers"), safe: ask.safe.map(|_| holds("safe")) }
 }
 
 #[test]
 fn spin_says_of_every_fleet_whether_it_recovers_whatever_the_coins_do() {
-    if Command::new("spin").arg("-V").output().is_err() {
-        assert!(env::var_os("RELINK_STORM").is_none(), "spin is not there");
-        println!("skipped: there is no spin; ./tests/run independent installs it");
+    if !spin_is_there() {
         return;
     }
     let (_, unjittered, collapse) = Bug::NoJitter.shows();
@@ -177,13 +202,39 @@ fn spin_says_of_every_fleet_whether_it_recovers_whatever_the_coins_do() {
     for (name, fleet) in fleets {
         let fleet = fleet.without_coin();
         let graph = graph(&fleet);
-        let holds = graph.judge(&RECOVERS).holds();
-        let (states, recovers) = asked_of_spin(name, &fleet);
-        println!("{name}: {states} states, recovers: {recovers}");
-        // SPIN's own first state, before the fleet's, is one more.
-        assert_eq!(states, graph.states() + 1, "{name}");
-        assert_eq!(recovers, holds, "{name}");
-        broken += usize::from(!holds);
+        let ours = Said { states: graph.states(), recovers: graph.judge(&RECOVERS).holds(), safe: None };
+        println!("{name}: {ours:?}");
+        assert_eq!(asked_of_spin(name, &fleet, &OF_A_FLEET), ours, "{name}");
+        broken += usize::from(!ours.recovers);
     }
     assert_eq!(broken, 4);
+}
+
+#[test]
+fn spin_says_of_a_process_whether_it_is_safe_and_comes_back() {
+    if !spin_is_there() {
+        return;
+    }
+    let processes = [
+        ("process of 1", pacing::one_endpoint(1, 1, None), (true, true)),
+        // S3, after which nothing happens; and L1, which is no matter of a single state.
+        ("lower floor", pacing::seeded(pacing::bug::Bug::LowerFloor), (true, false)),
+        ("fix patience", pacing::seeded(pacing::bug::Bug::FixPatience), (false, true)),
+    ];
+    for (name, world, (recovers, safe)) in processes {
+        let world = world.expect("the reduced policy is valid");
+        let graph = explore(&world, Limit::default()).expect("it fits");
+        let claims = world.claims();
+        let judged = |is: fn(&Form<World>) -> bool| {
+            claims.iter().filter(|claim| is(&claim.form)).all(|claim| graph.judge(&claim.form).holds())
+        };
+        let ours = Said {
+            states: graph.states(),
+            recovers: judged(|form| matches!(form, Form::Persists { .. })),
+            safe: Some(judged(|form| matches!(form, Form::Always(_)))),
+        };
+        println!("{name}: {ours:?}");
+        assert_eq!((ours.recovers, ours.safe), (recovers, Some(safe)), "{name}");
+        assert_eq!(asked_of_spin(name, &world, &OF_A_PROCESS), ours, "{name}");
+    }
 }

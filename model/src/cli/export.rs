@@ -93,8 +93,9 @@ fn files<M: Chance>(
             flushed([text, tables])?;
             // A path is never longer than the states of the graph and of the claim's automaton, each in two rounds.
             let depth = graph.states() * 8 + 1_000;
+            let safe = ask.safe.map_or_else(String::new, |_| format!(" && ./pan -m{depth} -a -N safe"));
             Ok(format!(
-                "spin -a {name}.pml && cc -O2 -w -o pan pan.c && ./pan -m{depth} -a -N recovers\n\
+                "spin -a {name}.pml && cc -O2 -w -o pan pan.c && ./pan -m{depth} -a -N recovers{safe}\n\
                  the coins are the adversary's there: what holds only almost surely is an error"
             ))
         }
