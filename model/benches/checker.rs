@@ -1,8 +1,9 @@
 //! The checker beside stateright's breadth-first search, on the same world, in turns, in one process.
 //!
-//! `cargo bench -p relink-model --bench checker [-- rounds]`. Figures are seconds of processor time. The world is the
-//! toy fleet of four clients and full jitter: 2,812,084 states. stateright compares fingerprints and judges safety;
-//! here states are compared exactly, the graph is kept, and liveness is judged on it.
+//! `cargo bench -p relink-model --bench checker [-- rounds]`. Figures are seconds of processor time. The worlds are the
+//! shipped fleet of three around the production pacer and a server that rejects at a cost, 1,792,816 states, and the toy
+//! fleet of four clients and full jitter, 2,812,084 states. stateright compares fingerprints and judges one claim that is
+//! always true; here states are compared exactly, the graph is kept, and liveness is judged on it.
 
 #![expect(clippy::expect_used, reason = "a bench may fail loudly")]
 
@@ -10,40 +11,59 @@
 #[path = "../tests/checker/toy.rs"]
 mod toy;
 
-use std::{fs, hint::black_box};
+#[path = "../tests/counted/mod.rs"]
+mod counted;
 
-use relink_model::check::{Form, Limit, explore};
+use std::fs;
+
+use relink_model::{
+    check::{Chance, Form, Limit, explore},
+    fleet::{
+        Fleet,
+        world::{RECOVERS, growing, rejects},
+    },
+};
 use rustix::time::{ClockId, clock_gettime};
-use stateright::{Checker, Model};
 
 use toy::Toy;
 
 fn main() {
-    // `cargo bench` says `--bench`; `cargo test --bench` does not, and asks for a small world, once.
+    // `cargo bench` says `--bench`; `cargo test --bench` does not, and asks for small worlds, once.
     let test = !std::env::args().any(|arg| arg == "--bench");
     let rounds = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(if test { 1 } else { 5 });
-    let toy = Toy::full(4, if test { 3 } else { 4 });
-    println!("round  explore s  judge s  stateright s  stateright/explore  judge/explore");
+    let policy = growing(8).check().expect("the reduced policy is valid");
+    let fleet = Fleet::new(if test { 2 } else { 3 }, &policy, rejects(1, 1, 8)).expect("a process has few states");
+    compare("a fleet, a server that rejects at a cost", &fleet, &RECOVERS, rounds);
+    let form = Form::Recurs { assume: Toy::up, goal: Toy::all_connected };
+    compare("the toy fleet", &Toy::full(4, if test { 3 } else { 4 }), &form, rounds);
+}
+
+fn compare<M>(name: &str, model: &M, form: &Form<M>, rounds: usize)
+where
+    M: Chance + Clone + Send + Sync + 'static,
+    M::State: Send + Sync + 'static,
+    M::Action: PartialEq,
+{
+    println!("{name}\nround  explore s  judge s  stateright s  stateright/explore  judge/explore");
     let mut ratios = Vec::new();
     for round in 1..=rounds {
-        let (graph, exploring) = timed(|| explore(&toy, Limit::default()).expect("it fits"));
-        let form = Form::Recurs { assume: Toy::up, goal: Toy::all_connected };
-        let (verdict, judging) = timed(|| graph.judge(&form));
+        let (graph, exploring) = timed(|| explore(model, Limit::default()).expect("it fits"));
+        let (verdict, judging) = timed(|| graph.judge(form));
         assert!(verdict.holds());
         let (states, transitions) = (graph.states(), graph.transitions());
         if round == 1 {
             println!("{states} states, {transitions} transitions, {} bytes a state", graph.bytes() / states);
-            println!("{} kB resident at most, exploring and judging", resident_most());
+            println!("{} kB resident at most so far, exploring and judging", resident_most());
         }
         drop(graph);
-        let (theirs, searching) = timed(|| black_box(toy.clone().checker().threads(1).spawn_bfs().join()));
-        assert_eq!(theirs.unique_state_count(), states);
+        let (theirs, searching) = timed(|| counted::by_stateright(model.clone()));
+        assert_eq!(theirs, states);
         let (faster, share) = (searching / exploring, judging / exploring);
         println!("{round:5}  {exploring:9.2}  {judging:7.2}  {searching:12.2}  {faster:18.2}  {share:13.2}");
         ratios.push((faster, share));
     }
     let (faster, share): (Vec<f64>, Vec<f64>) = ratios.into_iter().unzip();
-    println!("median {:51.2}  {:13.2}", median(faster), median(share));
+    println!("median {:51.2}  {:13.2}\n", median(faster), median(share));
 }
 
 /// What that gives, and how much processor time it takes.
