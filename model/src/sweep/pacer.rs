@@ -45,6 +45,8 @@ pub(super) struct Grid {
     failed: [Option<bool>; 3],
     held: Vec<Option<Fault>>,
     others: Vec<Option<WindowParts>>,
+    /// What is known of an endpoint that was never dialed.
+    fresh: WindowParts,
     /// When the event comes.
     at: Vec<Time>,
     events: Vec<Event>,
@@ -92,6 +94,7 @@ impl Grid {
         let ladder = if full { vec![0, 1_000, 4_001, 8_000] } else { vec![0, 8_000] };
         let rung = if own { vec![0] } else { ladder };
         let top = (0..8).find(|n| policy.dial_deadline_at(*n) == policy.dial_deadline_max).unwrap_or(8);
+        let [fresh, _] = Pacer::new(1).parts().windows;
         let quick_or = |all: Vec<u64>, few: Vec<u64>| if full { all } else { few };
         Self {
             lost_at: times(lost),
@@ -116,7 +119,8 @@ impl Grid {
             dials: policy.give_up_dials.map_or(vec![0], |most| vec![0, most - 1, most]),
             failed: [None, Some(false), Some(true)],
             held: vec![None, Some(Fault::Denied)],
-            others: others(full),
+            others: others(full, fresh),
+            fresh,
             at: times(quick_or(vec![0, now, now + 1, now + 10_000_000, LATE], vec![now, now + 10_000_000])),
             events: events(),
             policy,
@@ -153,33 +157,16 @@ impl Grid {
             dials,
             endpoints: if other.is_some() { 2 } else { 1 },
             favourite: 0,
-            windows: [window, other.unwrap_or(FRESH)],
+            windows: [window, other.unwrap_or(self.fresh)],
         })
     }
 }
 
-const FRESH: WindowParts = WindowParts {
-    not_before: Time::ZERO,
-    over: Span::ZERO,
-    rung: Span::ZERO,
-    cut: 0,
-    hedge_at: Time::ZERO,
-    online: 0,
-    in_flight: 0,
-    allowed: 1,
-    doublings: 0,
-    refusals: 0,
-    failed: None,
-    seen: false,
-    flapped: false,
-    held: None,
-};
-
 /// None; one that was never dialed; one with a session; one that is held.
-fn others(full: bool) -> Vec<Option<WindowParts>> {
-    let online = WindowParts { online: 1, failed: Some(false), ..FRESH };
-    let held = WindowParts { held: Some(Fault::Misconfigured), failed: Some(true), seen: true, ..FRESH };
-    let some = if full { vec![FRESH, online, held] } else { vec![online] };
+fn others(full: bool, fresh: WindowParts) -> Vec<Option<WindowParts>> {
+    let online = WindowParts { online: 1, failed: Some(false), ..fresh };
+    let held = WindowParts { held: Some(Fault::Misconfigured), failed: Some(true), seen: true, ..fresh };
+    let some = if full { vec![fresh, online, held] } else { vec![online] };
     [None].into_iter().chain(some.into_iter().map(Some)).collect()
 }
 
