@@ -150,7 +150,7 @@ fn walk(world: Option<World>, mut seed: u64) {
         let chosen = if tick { 0 } else { usize::try_from((seed >> 33) % among).expect("a place") };
         let action = actions[chosen];
         match action {
-            Action::Work(..) | Action::Die(_) | Action::FailOver => {}
+            Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver => {}
             Action::Tick => real.now = real.now + Span::from_millis(1),
             Action::Jump => real.now = real.now + world.jump.expect("only then the clock jumps"),
             Action::Tell(event, chance) => {

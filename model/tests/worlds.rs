@@ -64,7 +64,7 @@ fn two_endpoints_hold() {
 
 #[test]
 fn a_silent_peer_is_noticed() {
-    holds(silent_peer(None), 33_642);
+    holds(silent_peer(None), 97_613);
 }
 
 #[test]

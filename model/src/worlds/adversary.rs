@@ -149,6 +149,7 @@ impl Moves<'_> {
             let waits = |work| matches!(work, Work::Statement { .. });
             let living = ghost.borrowers.iter().filter(|held| waits(held.work) && !held.is_cut_off());
             self.actions.extend(living.map(|held| Action::Die(held.slot)));
+            self.actions.extend(ghost.underway.map(|_| Action::Arrive));
         }
         if self.world.roles {
             self.actions.push(Action::FailOver);

@@ -1,7 +1,7 @@
 //! The seeded bugs: what a wrapper around a production step can do wrong, and which law must say so.
 
 use relink::{
-    Checked, Fault, Policy, Validate, Work, link,
+    Checked, Fault, Policy, Time, Validate, Work, link,
     pool::{Command, Event, Pool},
 };
 
@@ -62,6 +62,8 @@ bugs! {
         DoubtTheProof,
         /// The end of a pool that has nothing open is taken for a pause.
         PauseAtStop,
+        /// A statement that its server waits for is taken for one that never comes: its caller is told that nothing was done.
+        BelieveTheVerdict,
     }
 }
 
@@ -79,7 +81,7 @@ impl Bug {
             Self::IgnoreStop | Self::SlowIsDead => Law::S11,
             Self::GrantOutOfOrder | Self::SecondBorrower => Law::S12,
             Self::StretchDeadline => Law::S13,
-            Self::UnobservedCommit => Law::S14,
+            Self::UnobservedCommit | Self::BelieveTheVerdict => Law::S14,
             Self::LosePermit => Law::S16,
             Self::SkipReset => Law::S17,
             Self::Oversize => Law::S18,
@@ -107,7 +109,7 @@ impl Bug {
             Self::NoPatience => driven.patience = None,
             Self::TrustTheRole => driven.validate = Validate::Never,
             Self::TimersFirst | Self::Oversleep | Self::ForgetRenewal => {}
-            Self::DoubtTheProof | Self::PauseAtStop => {}
+            Self::DoubtTheProof | Self::PauseAtStop | Self::BelieveTheVerdict => {}
         }
         driven
     }
@@ -186,6 +188,17 @@ impl World {
             let link = pool.link(slot);
             if (link.dial(), link.question()) == (Some(dial), Some(by)) {
                 pool.step(policy, NOW, Event::Demoted, chance, out);
+            }
+        }
+        if let (Bug::BelieveTheVerdict, Event::FoundDead { slot, dial, by }) = (bug, event) {
+            let link = pool.link(slot);
+            let lease = link.lease().filter(|_| (link.dial(), link.question()) == (Some(dial), Some(by)));
+            if let Some(lease) = lease {
+                // As silent as it is: it stays suspected.
+                let patience = policy.patience.unwrap_or_default();
+                let heard_at = Time::from_millis(NOW.as_millis() - patience.as_millis());
+                let work = Work::Statement { durable: false };
+                pool.step(policy, NOW, Event::Worked { slot, lease: lease.id, work, heard_at }, chance, out);
             }
         }
         if let Some(told) = bug.told(pool, event) {

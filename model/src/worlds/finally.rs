@@ -142,7 +142,8 @@ fn is_whole(world: &World, state: &State) -> bool {
 fn starts_a_dial(from: &State, action: &Action, to: &State) -> bool {
     let ended = match action {
         Action::Tell(Event::DialFailed { dial, .. } | Event::Gone { dial, .. }, _) => from.ghost.peer(*dial).is_some(),
-        Action::Tell(..) | Action::Tick | Action::Jump | Action::Work(..) | Action::Die(_) | Action::FailOver => false,
+        Action::Tell(..) | Action::Tick | Action::Jump | Action::Work(..) => false,
+        Action::Die(_) | Action::Arrive | Action::FailOver => false,
     };
     to.ghost.peers.len() + usize::from(ended) > from.ghost.peers.len()
 }

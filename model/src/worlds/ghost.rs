@@ -112,6 +112,15 @@ impl Borrower {
     }
 }
 
+/// What the caller of a statement was told that was in flight when its session ended, and may have become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// That it may have been carried out.
+    Ambiguous,
+    /// That nothing of it was.
+    Undone,
+}
+
 /// One who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Waiter {
@@ -140,6 +149,11 @@ pub struct Ghost {
     pub primary: u8,
     /// The last step began a lease on another.
     pub misled: bool,
+    /// Where sessions die in silence: a statement that may still come to its server, the latest such, or one that was told
+    /// undone.
+    pub underway: Option<Told>,
+    /// The last step carried it out.
+    pub appeared: bool,
     /// The first law that was broken: nothing is judged after that.
     pub broken: Option<Law>,
 }
@@ -220,6 +234,13 @@ impl Ghost {
         for borrower in self.borrowers.iter_mut().filter(|borrower| borrower.slot == slot) {
             borrower.noticed_by = noticed_by;
         }
+    }
+
+    /// The statement that is underway is carried out, whatever its caller was told.
+    pub(crate) fn arrive(&mut self) {
+        let told = self.underway.take();
+        self.appeared = true;
+        self.must(told != Some(Told::Undone), Law::S14);
     }
 
     /// The server was asked about a session that has died, and cannot tell yet: all of both questions' time begins anew.

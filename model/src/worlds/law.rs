@@ -38,7 +38,8 @@ pub enum Law {
     S12,
     /// No dial outlives its deadline, and no wait its own.
     S13,
-    /// A loss is reported as ambiguous if, and only if, a statement that may be durable was in flight.
+    /// A loss is reported as ambiguous if, and only if, a statement that may be durable was in flight. Where sessions die in
+    /// silence: no statement is carried out whose caller was told that it was not.
     S14,
     /// Each place is free, dialing, owned or closing, and what it waits for exists.
     S16,

@@ -8,7 +8,8 @@
 //! * [`pool_of_two`]: two places, three who come, wait, cancel, leave unclean or never come back; [`small_pool`]: two who do.
 //! * [`changing_pool`]: two places, two who come, while the pool is paused, resumed and resized.
 //! * [`two_endpoints`]: one place, two endpoints: order, hedging, a hold of one and of both.
-//! * [`silent_peer`]: a session that dies without a word under its borrower (L6).
+//! * [`silent_peer`]: a session that dies without a word under its borrower (L6), whose statement may come to the server when
+//!   its caller has been told of the loss (S14).
 //! * [`jumping_clock`]: a clock that stands still or jumps while every session lives (S19).
 //! * [`fail_over`]: two endpoints that take turns at being the primary (L3).
 //!
@@ -297,7 +298,8 @@ pub fn seeded(bug: Bug) -> Option<World> {
         Bug::PauseAtStop => Some(World { stop: true, borrowers: 0, finally: &[Law::L5], ..one }),
         Bug::UnobservedCommit => Some(World { works: &[Work::AtRest, Work::Statement { durable: true }], ..one }),
         Bug::TimersFirst => jumping_clock(Some(bug)),
-        Bug::NoPatience | Bug::NeverLook | Bug::SlowIsDead | Bug::AnswerOldQuestion => silent_peer(Some(bug)),
+        Bug::NoPatience | Bug::NeverLook | Bug::SlowIsDead => silent_peer(Some(bug)),
+        Bug::AnswerOldQuestion | Bug::BelieveTheVerdict => silent_peer(Some(bug)),
         Bug::TrustTheRole => fail_over(Some(bug)),
     }
 }

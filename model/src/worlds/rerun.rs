@@ -34,7 +34,7 @@ impl World {
                 Action::Tick => real.pass(Span::from_millis(1)),
                 Action::Jump => real.pass(self.jump.unwrap_or_default()),
                 // The pool is not told.
-                Action::Work(..) | Action::Die(_) | Action::FailOver => {}
+                Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver => {}
                 Action::Tell(event, chance) => steps.push(self.step_of(&mut real, state.clone(), event, chance)),
             }
         }

@@ -6,7 +6,7 @@ use relink::{Time, link::Link, pool::Event};
 
 use super::{
     NOW,
-    ghost::{About, Evidence, Line, Peer},
+    ghost::{About, Evidence, Line, Peer, Told},
     tell,
     world::{Action, State},
 };
@@ -39,6 +39,13 @@ impl fmt::Debug for State {
         let stopped = ghost.stopped.map_or_else(String::new, |at| format!("told to end {}, ", until(at)));
         if pool.pacer().endpoints() > 1 {
             writeln!(f, "primary, where roles matter: endpoint {}", ghost.primary)?;
+        }
+        if let Some(told) = ghost.underway {
+            let told = match told {
+                Told::Ambiguous => "ambiguous",
+                Told::Undone => "undone",
+            };
+            writeln!(f, "network: a statement that was told {told} may still arrive")?;
         }
         write!(f, "pool: {paused}{stopped}size {}", pool.max_size())?;
         ghost.broken.map_or(Ok(()), |law| write!(f, "\n{} is broken", law.name()))
@@ -115,6 +122,7 @@ pub(super) fn action(action: &Action) -> String {
         Action::Jump => return "clock jumps".to_owned(),
         Action::Work(slot, work) => return format!("borrower is now {}: link {slot}", tell::left(work)),
         Action::Die(slot) => return format!("server falls silent under a statement: link {slot}"),
+        Action::Arrive => return "server carries out a statement whose loss was told".to_owned(),
         Action::FailOver => return "server hands its role to the next endpoint".to_owned(),
         Action::Tell(event, word) => (event, word),
     };

@@ -13,7 +13,7 @@ impl Tell for World {
         match *action {
             Action::Tick => 1,
             Action::Jump => self.jump.unwrap_or_default().as_millis(),
-            Action::Work(..) | Action::Die(_) | Action::FailOver | Action::Tell(..) => 0,
+            Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver | Action::Tell(..) => 0,
         }
     }
 
@@ -23,6 +23,7 @@ impl Tell for World {
             Action::Jump => ("clock", "jumps".to_owned()),
             Action::Work(_, work) => ("borrower", format!("is now {}", left(work))),
             Action::Die(_) => ("server", "falls silent under a statement".to_owned()),
+            Action::Arrive => ("server", "carries out a statement whose loss was told".to_owned()),
             Action::FailOver => ("server", format!("endpoint {} is the primary now", self.next_primary(state))),
             Action::Tell(event, _) => told(event),
         }

@@ -108,6 +108,11 @@ fn ends(world: &World) -> Vec<Claim<World>> {
             state.ghost.borrowers.iter().any(|borrower| borrower.work == Work::Statement { durable: true })
         }));
     }
+    if world.silence.is_some() {
+        all.push(Claim::<World>::reaches("a statement is carried out after its loss was told", |_, state| {
+            state.ghost.appeared
+        }));
+    }
     if world.policy.patience.is_some() {
         all.push(Claim::<World>::reaches("an asker that asks", |_, state| {
             state.pool.askers().iter().any(|link| matches!(link, Link::Probing { .. }))

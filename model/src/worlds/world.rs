@@ -91,6 +91,8 @@ pub enum Action {
     Work(u16, Work),
     /// The session at this place dies in silence.
     Die(u16),
+    /// A statement comes to its server, and is carried out, after its caller was told that the session is lost.
+    Arrive,
     /// Another endpoint becomes the primary.
     FailOver,
     /// The pool is told that something has happened; the word of chance comes with it.
@@ -231,7 +233,7 @@ impl Model for World {
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
-        state.ghost.misled = false;
+        (state.ghost.misled, state.ghost.appeared) = (false, false);
         let next = match action {
             Action::Tick => self.wait(state, Span::from_millis(1)),
             Action::Jump => self.wait(state, self.jump?),
@@ -241,6 +243,10 @@ impl Model for World {
             }
             Action::Die(slot) => {
                 state.ghost.die(slot, NOW + self.silence?);
+                state
+            }
+            Action::Arrive => {
+                state.ghost.arrive();
                 state
             }
             Action::FailOver => {

@@ -6,7 +6,7 @@ use relink::{
     pool::{ASKERS, Command, Event, Pool, Refusal},
 };
 
-use super::{About, Borrower, Evidence, Ghost, Line, Peer};
+use super::{About, Borrower, Evidence, Ghost, Line, Peer, Told};
 use crate::worlds::{NOW, law::Law, world::World};
 
 impl Ghost {
@@ -43,7 +43,7 @@ impl Ghost {
                 let waiter = self.queue.remove(place);
                 self.must(refusal != Refusal::Deadline || waiter.deadline <= NOW, Law::S13);
             }
-            Command::Report { lease, fault, .. } => self.report(before, event, lease, fault),
+            Command::Report { lease, fault, .. } => self.report(world, before, event, lease, fault),
         }
     }
 
@@ -109,13 +109,19 @@ impl Ghost {
         });
     }
 
-    fn report(&mut self, before: &Pool, event: Event, lease: LeaseId, fault: Fault) {
+    fn report(&mut self, world: &World, before: &Pool, event: Event, lease: LeaseId, fault: Fault) {
         let place = self.borrowers.iter().position(|borrower| borrower.lease == lease);
         self.must(place.is_some(), Law::S12);
         let Some(place) = place else { return };
         let borrower = self.borrowers.remove(place);
         let durable = borrower.work == Work::Statement { durable: true };
-        self.must(durable == (fault == Fault::Ambiguous), Law::S14);
+        let told = if fault == Fault::Ambiguous { Told::Ambiguous } else { Told::Undone };
+        if durable && world.silence.is_some() {
+            // What becomes of the statement shows whether that was right.
+            self.underway = self.underway.filter(|earlier| *earlier == Told::Undone).or(Some(told));
+        } else {
+            self.must(durable == (told == Told::Ambiguous), Law::S14);
+        }
         let over = match before.link(borrower.slot) {
             Link::Suspected { deadline, again, .. } => again && deadline <= NOW,
             Link::Draining { deadline, .. } => deadline <= NOW,
