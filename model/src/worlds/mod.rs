@@ -28,7 +28,9 @@
 //! * [`two_endpoints`]: the stop, jitter; L1 with the second endpoint good, the first hostile. A dial of the good one that is
 //!   slow but within the ceiling of the dial deadline is judged by the worlds of [`pacing`](crate::pacing).
 //! * [`silent_peer`]: whoever waits on the dead session does not cancel; an idle session that asks (a place more); an endpoint
-//!   that refuses the asker, so that its sessions are spared; how long a real server takes to know that it is dead.
+//!   that refuses the asker, so that its sessions are spared; a pause, in which no asker may be dialed, so that they are spared
+//!   too; the stop, after which nobody is asked about: a lease is cut at the drain deadline; how long a real server takes to
+//!   know that it is dead.
 //! * [`jumping_clock`]: answers that had not come before the jump, lost sessions, a clock that runs backwards.
 //! * [`fail_over`]: a session that is lent without being asked, as `validate = "stale"` lends one that was in use within
 //!   `stale_after`: it may be on the old primary until somebody's statement shows it.
