@@ -7,6 +7,7 @@ mod core;
 
 pub use crate::core::classify::{Evidence, Severity, Verdict, classify};
 pub use crate::core::fault::{Does, Fault, Phase, Session};
+pub use crate::core::fence;
 pub use crate::core::frame::Frame;
 pub use crate::core::link::{self, LeaseId, Work};
 pub use crate::core::pacer::{self, DialId};

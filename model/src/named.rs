@@ -56,7 +56,7 @@ const fn world(name: &'static str, title: &'static str, about: &'static str, bui
 }
 
 /// Every world that has a name: pools, processes, fleets.
-pub static WORLDS: [Named; 46] = [
+pub static WORLDS: [Named; 47] = [
     world("one-link", "one link", "one link and its pacer: everything that can befall a connection", || {
         pool(worlds::one_link(None))
     }),
@@ -96,6 +96,12 @@ pub static WORLDS: [Named; 46] = [
     world("fail-over", "a failover", "one place and two endpoints that take turns at being the primary", || {
         pool(worlds::fail_over(None))
     }),
+    world(
+        "replaced-primary",
+        "a replaced primary",
+        "one place, and a primary that is replaced without its knowledge and known by its timeline",
+        || pool(worlds::replaced_primary(None)),
+    ),
     world("process-of-1", "a process of 1", "one place that wants a session, one endpoint", || {
         process(pacing::one_endpoint(1, 1, None))
     }),

@@ -6,7 +6,7 @@ use relink::{
     pool::{Command, Event, Pool},
 };
 use relink_model::worlds::{
-    NOW, changing_pool, fail_over, jumping_clock, one_link, pool_of_two, silent_peer, two_endpoints,
+    NOW, changing_pool, fail_over, jumping_clock, one_link, pool_of_two, replaced_primary, silent_peer, two_endpoints,
     world::{Action, State, World},
 };
 use stateright::Model;
@@ -150,12 +150,14 @@ fn walk(world: Option<World>, mut seed: u64) {
         let chosen = if tick { 0 } else { usize::try_from((seed >> 33) % among).expect("a place") };
         let action = actions[chosen];
         match action {
-            Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver => {}
+            Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver | Action::Promote => {}
             Action::Tick => real.now = real.now + Span::from_millis(1),
             Action::Jump => real.now = real.now + world.jump.expect("only then the clock jumps"),
             Action::Tell(event, chance) => {
-                let event = real.named(event);
-                real.step(&world, event, chance);
+                for event in world.told(&state, event).into_iter().flatten() {
+                    let event = real.named(event);
+                    real.step(&world, event, chance);
+                }
             }
         }
         if let Some(next) = world.next_state(&state, action) {
@@ -176,5 +178,6 @@ fn a_frame_loses_nothing_that_a_later_step_reads() {
         walk(silent_peer(None), seed * 32_452_843);
         walk(jumping_clock(None), seed * 49_979_687);
         walk(fail_over(None), seed * 67_867_967);
+        walk(replaced_primary(None), seed * 86_028_121);
     }
 }

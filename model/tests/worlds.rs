@@ -11,13 +11,22 @@ use relink_model::{
     check::Limit,
     claim::{self, Finding},
     worlds::{
-        bug::Bug, changing_pool, fail_over, jumping_clock, law::Law, one_link, pool_of_two, seeded, silent_peer,
-        small_pool, two_endpoints, world::World,
+        bug::Bug, changing_pool, fail_over, jumping_clock, law::Law, one_link, pool_of_two, replaced_primary, seeded,
+        silent_peer, small_pool, two_endpoints, world::World,
     },
 };
 
-const SHIPPED: [fn(Option<Bug>) -> Option<World>; 8] =
-    [one_link, small_pool, pool_of_two, changing_pool, two_endpoints, silent_peer, jumping_clock, fail_over];
+const SHIPPED: [fn(Option<Bug>) -> Option<World>; 9] = [
+    one_link,
+    small_pool,
+    pool_of_two,
+    changing_pool,
+    two_endpoints,
+    silent_peer,
+    jumping_clock,
+    fail_over,
+    replaced_primary,
+];
 
 fn check(world: Option<World>) -> Vec<Finding> {
     claim::check(&world.expect("the reduced policy is valid"), Limit::default()).expect("a world fits the limit")
@@ -75,6 +84,11 @@ fn a_jumping_clock_ends_no_session() {
 #[test]
 fn leases_follow_the_primary() {
     holds(fail_over(None), 415_239);
+}
+
+#[test]
+fn a_replaced_primary_is_left() {
+    holds(replaced_primary(None), 64_319);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod classify;
 pub(crate) mod fault;
+pub mod fence;
 pub(crate) mod frame;
 pub mod link;
 pub mod pacer;

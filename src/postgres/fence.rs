@@ -1,5 +1,4 @@
-//! Old primaries: one that was cut off when its standby was promoted goes on taking writes, and nothing in its answers
-//! shows that they will be thrown away. The number of its timeline does, beside that of the new one.
+//! What a server is asked of its history; what the answer says of it and of others is the [fence](crate::fence)'s to tell.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,25 +8,19 @@ use std::{
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::role::LEARNED_FOR;
-use crate::{Fault, adapter::Failure};
+use crate::{
+    Fault,
+    adapter::Failure,
+    fence::{self, History, Standing},
+};
 
 /// Each promotion begins a timeline, whose number is the first eight digits of a log file's name.
 const QUESTION: &str = "SELECT system_identifier, \
      CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_walfile_name(pg_current_wal_lsn()) END FROM pg_control_system()";
 
-/// The history that a primary writes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct History {
-    /// Of the database's first `initdb`: its copies share it.
-    system: u64,
-    timeline: u32,
-}
-
-/// The latest history that a primary of the set has been seen to write on.
+/// The fence of a connector, which all of its dials and questions pass.
 #[derive(Debug, Default)]
-pub(crate) struct Fence {
-    latest: Mutex<Option<History>>,
-}
+pub(crate) struct Fence(Mutex<fence::Fence>);
 
 /// An endpoint, as far as it tells its history.
 #[derive(Debug, Default)]
@@ -70,30 +63,23 @@ impl Fence {
     /// # Errors
     /// When this one has been replaced.
     pub(crate) fn admit(&self, endpoint: &str, history: History) -> Result<bool, Failure> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        match *latest {
-            Some(known) if known.system == history.system && known.timeline > history.timeline => Err(Failure::new(
+        let standing = self.0.lock().unwrap_or_else(PoisonError::into_inner).admit(history);
+        match standing {
+            Standing::Known => Ok(false),
+            Standing::Newer => Ok(true),
+            Standing::Replaced { by } => Err(Failure::new(
                 Fault::WrongRole,
                 format!(
-                    "{endpoint} is a primary of timeline {}, and was replaced by one of timeline {}; if that one has \
+                    "{endpoint} is a primary of timeline {}, and was replaced by one of timeline {by}; if that one has \
                      been given up, call Postgres::unfence, or start this process anew",
-                    history.timeline, known.timeline
+                    history.timeline
                 ),
             )),
-            // Databases that have nothing in common cannot be compared.
-            Some(known) if known.system == history.system => {
-                *latest = Some(history);
-                Ok(known.timeline < history.timeline)
-            }
-            Some(_) | None => {
-                *latest = Some(history);
-                Ok(false)
-            }
         }
     }
 
     pub(crate) fn forget(&self) {
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).forget();
     }
 }
 

@@ -137,7 +137,7 @@ const PROCESSES: [&str; 5] = ["process-of-1", "process-of-2", "first-is-good", "
 const LARGER_PROCESSES: [&str; 3] = ["process-of-3", "three-dials", "last-of-three"];
 
 /// A whole pool: the pacer, the links, the leases and those who wait.
-const POOLS: [&str; 5] = ["one-link", "small-pool", "fail-over", "silent-peer", "jumping-clock"];
+const POOLS: [&str; 6] = ["one-link", "small-pool", "fail-over", "silent-peer", "jumping-clock", "replaced-primary"];
 const LARGER_POOLS: [&str; 3] = ["pool-of-two", "changing-pool", "two-endpoints"];
 
 /// Fleets against every server that cannot serve all at once. The largest of three states of its kind is left to the

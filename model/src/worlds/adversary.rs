@@ -22,7 +22,7 @@ pub(super) struct Moves<'a> {
 
 impl Moves<'_> {
     pub(super) fn all(&mut self) {
-        let (world, State { pool, ghost }) = (self.world, self.state);
+        let (world, State { pool, ghost, .. }) = (self.world, self.state);
         // A look costs no time: nothing comes between the order and the answer.
         if let Some(held) = ghost.borrowers.iter().find(|held| held.looked) {
             return self.look(held);
@@ -140,7 +140,8 @@ impl Moves<'_> {
     /// Whether a server may answer that it is the primary, or that it is not: where that matters, it says what it is, or
     /// what it was when it was asked.
     fn may_say(&self, peer: &Peer, primary: bool) -> bool {
-        let is_primary = peer.dial.endpoint() == self.state.ghost.primary;
+        let Ghost { primary: latest, split, .. } = self.state.ghost;
+        let is_primary = split || peer.dial.endpoint() == latest;
         !self.world.roles || peer.turned || is_primary == primary
     }
 
@@ -151,7 +152,10 @@ impl Moves<'_> {
             self.actions.extend(living.map(|held| Action::Die(held.slot)));
             self.actions.extend(ghost.underway.map(|_| Action::Arrive));
         }
-        if self.world.roles {
+        if self.world.fenced && !ghost.split {
+            self.actions.push(Action::Promote);
+        }
+        if self.world.roles && !self.world.fenced {
             self.actions.push(Action::FailOver);
         }
     }

@@ -64,6 +64,10 @@ bugs! {
         PauseAtStop,
         /// A statement that its server waits for is taken for one that never comes: its caller is told that nothing was done.
         BelieveTheVerdict,
+        /// Of the timelines of primaries the last is kept, not the highest.
+        ServeTheReplaced,
+        /// That a primary is newer than all before is not told while a session is open.
+        HushThePromotion,
     }
 }
 
@@ -76,7 +80,7 @@ impl Bug {
             Self::IgnoreNames | Self::AnswerOldQuestion => Law::S6,
             Self::RetryFatal => Law::S7,
             Self::DateByAnswer => Law::S8,
-            Self::ForgetDemotion => Law::S9,
+            Self::ForgetDemotion | Self::HushThePromotion => Law::S9,
             Self::DropTimer => Law::S10,
             Self::IgnoreStop | Self::SlowIsDead => Law::S11,
             Self::GrantOutOfOrder | Self::SecondBorrower => Law::S12,
@@ -89,7 +93,7 @@ impl Bug {
             Self::NoPatience | Self::NeverLook => Law::L6,
             Self::Oversleep => Law::S15,
             Self::ForgetRenewal => Law::L1,
-            Self::TrustTheRole => Law::L3,
+            Self::TrustTheRole | Self::ServeTheReplaced => Law::L3,
             Self::DoubtTheProof => Law::L4,
             Self::PauseAtStop => Law::L5,
         }
@@ -110,6 +114,7 @@ impl Bug {
             Self::TrustTheRole => driven.validate = Validate::Never,
             Self::TimersFirst | Self::Oversleep | Self::ForgetRenewal => {}
             Self::DoubtTheProof | Self::PauseAtStop | Self::BelieveTheVerdict => {}
+            Self::ServeTheReplaced | Self::HushThePromotion => {}
         }
         driven
     }
@@ -129,7 +134,9 @@ impl Bug {
             (Self::DateByAnswer, Event::Demoted) if pool.links().iter().all(|link| link.session().is_none()) => {
                 return None;
             }
-            (Self::ForgetDemotion, Event::Demoted) if pool.links().iter().any(|link| link.session().is_some()) => {
+            (Self::ForgetDemotion | Self::HushThePromotion, Event::Demoted)
+                if pool.links().iter().any(|link| link.session().is_some()) =>
+            {
                 return None;
             }
             (Self::IgnoreStop, Event::Stopped { .. }) => Event::Resumed,

@@ -42,7 +42,7 @@ pub(super) fn comes_online() -> Form<World> {
 pub(super) fn follows_the_primary() -> Form<World> {
     Form::NoCycle {
         within: |_, _| true,
-        along: |_, _, action, _| *action != Action::FailOver,
+        along: |_, _, action, _| !matches!(action, Action::FailOver | Action::Promote),
         through: |_, _, _, to| to.ghost.misled,
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn ends() -> Form<World> {
 /// The states and steps that the laws of a world speak of.
 pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
     type Is = fn(&World, &State) -> bool;
-    let all: [(Law, &'static str, Is); 7] = [
+    let all: [(Law, &'static str, Is); 5] = [
         (Law::S15, "time passes while a link wants a session", |world, state| {
             is_running(state) && wants(state) && some_step(world, state, |action, _| passes(action))
         }),
@@ -83,11 +83,6 @@ pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
         (Law::L1, "a promise kept for ever", |world, state| {
             let rests = |action: &Action, to: &State| passes(action) && to == state;
             is_good(world, state) && is_whole(world, state) && some_step(world, state, rests)
-        }),
-        (Law::L3, "a lease on a host that is not the primary", |_, state| state.ghost.misled),
-        (Law::L3, "a lease on the second primary", |_, state| {
-            let Ghost { primary, borrowers, .. } = &state.ghost;
-            *primary == 1 && borrowers.iter().any(|held| held.dial.endpoint() == *primary)
         }),
         (Law::L4, "a kept promise while somebody waits", |world, state| {
             let waits = !state.ghost.queue.is_empty() && state.ghost.borrowers.is_empty();
@@ -143,7 +138,7 @@ fn starts_a_dial(from: &State, action: &Action, to: &State) -> bool {
     let ended = match action {
         Action::Tell(Event::DialFailed { dial, .. } | Event::Gone { dial, .. }, _) => from.ghost.peer(*dial).is_some(),
         Action::Tell(..) | Action::Tick | Action::Jump | Action::Work(..) => false,
-        Action::Die(_) | Action::Arrive | Action::FailOver => false,
+        Action::Die(_) | Action::Arrive | Action::FailOver | Action::Promote => false,
     };
     to.ghost.peers.len() + usize::from(ended) > from.ghost.peers.len()
 }

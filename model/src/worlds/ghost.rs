@@ -5,6 +5,7 @@ mod obey;
 
 use relink::{
     Checked, DialId, Fault, LeaseId, Span, Time, Work,
+    fence::History,
     pool::{ASKERS, Event},
 };
 
@@ -82,6 +83,13 @@ pub struct Peer {
     pub turned: bool,
 }
 
+impl Peer {
+    /// Whether it is asked for its role.
+    pub fn is_asked_for_role(&self) -> bool {
+        matches!(self.question, Some(Question { about: About::Role { .. }, .. }))
+    }
+}
+
 /// One borrower, from the grant until it has given the session back or was told of its loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Borrower {
@@ -147,7 +155,12 @@ pub struct Ghost {
     pub paused: bool,
     /// Which endpoint is the primary, where that matters.
     pub primary: u8,
-    /// The last step began a lease on another.
+    /// The primary before does not know that it was replaced.
+    pub split: bool,
+    /// Moreover, a session of the primary has told its timeline, so that the other can be known by its own.
+    pub met: bool,
+    /// The last step began a lease on another than the primary; where primaries may be replaced without their knowledge:
+    /// though that one had been met.
     pub misled: bool,
     /// Where sessions die in silence: a statement that may still come to its server, the latest such, or one that was told
     /// undone.
@@ -255,9 +268,33 @@ impl Ghost {
     pub(crate) fn fail_over(&mut self, primary: u8) {
         self.primary = primary;
         for peer in &mut self.peers {
-            let asked = matches!(peer.question, Some(Question { about: About::Role { .. }, .. }));
-            peer.turned |= peer.line == Line::Dialing || asked;
+            peer.turned |= peer.line == Line::Dialing || peer.is_asked_for_role();
         }
+    }
+
+    /// The second endpoint becomes the primary, and the first does not know: whoever asked that one has a true answer.
+    pub(crate) fn promote(&mut self, primary: u8) {
+        (self.primary, self.split) = (primary, true);
+        for peer in self.peers.iter_mut().filter(|peer| peer.dial.endpoint() == primary) {
+            peer.turned |= peer.line == Line::Dialing;
+        }
+    }
+
+    /// Whose server says that it is the primary, if that is what has happened, and what is told instead when it has been
+    /// replaced.
+    pub(crate) fn says_it_is_primary(&self, event: Event) -> Option<(DialId, Event)> {
+        let fault = Fault::WrongRole;
+        if let Event::Dialed { slot, dial } = event {
+            return Some((dial, Event::DialFailed { slot, dial, fault }));
+        }
+        let Event::Proved { slot, dial, by } = event else { return None };
+        let asked = self.peer(dial).is_some_and(Peer::is_asked_for_role);
+        asked.then_some((dial, Event::Unproved { slot, dial, by, fault }))
+    }
+
+    /// What an endpoint writes on that is the primary, or was: the second was promoted after the first.
+    pub(crate) fn history(endpoint: u8) -> History {
+        History { system: 0, timeline: 1 + u32::from(endpoint) }
     }
 
     fn with(&mut self, dial: DialId, change: impl FnOnce(&mut Peer)) {

@@ -59,7 +59,8 @@ pub enum Law {
     /// on purpose, and what was ordered to end does, every wanted session is there from some time on.
     L1,
     /// If no more failovers come, and servers answer with the role that they have or had when they were asked, only
-    /// finitely many leases begin on a host that is not the primary.
+    /// finitely many leases begin on a host that is not the primary. Where a primary may be replaced without its knowledge:
+    /// that begin there though the latest had been met.
     L3,
     /// As L1 assumes, and if leases are returned, nobody gives up and no more demotions are seen: whoever is first
     /// among those who wait is served. (That nobody waits beyond the own deadline is S13.)
@@ -123,7 +124,7 @@ impl Law {
     fn speaks_of(self, world: &World) -> bool {
         match self {
             Self::S7 => world.faults.contains(&Fault::Misconfigured),
-            Self::S8 | Self::S9 => world.demotion,
+            Self::S8 | Self::S9 => world.demotion || world.fenced,
             Self::S14 => !world.works.is_empty() && world.jump.is_none(),
             Self::S17 => world.returns.iter().any(|work| *work != Work::AtRest),
             Self::S19 => world.jump.is_some(),
@@ -185,7 +186,7 @@ pub(super) fn claims(world: &World) -> Vec<Claim<World>> {
 
 /// Judges a state as it is, after every step.
 pub(super) fn judge(world: &World, state: &mut State) {
-    let State { pool, ghost } = state;
+    let State { pool, ghost, .. } = state;
     let all = || pool.links().iter().chain(pool.askers());
     let owners = |dial: DialId| all().filter(move |link| link.session().is_some_and(|s| s.dial == dial));
     let owned = ghost.peers.iter().filter(|peer| peer.line == Line::Open).all(|peer| {
@@ -224,7 +225,7 @@ pub(super) fn judge(world: &World, state: &mut State) {
     }
 }
 
-fn every_place_is_accounted_for(State { pool, ghost }: &State) -> bool {
+fn every_place_is_accounted_for(State { pool, ghost, .. }: &State) -> bool {
     let mut tally = Tally::default();
     for link in pool.links() {
         *match link {
@@ -244,7 +245,7 @@ fn every_place_is_accounted_for(State { pool, ghost }: &State) -> bool {
     tally == pool.tally() && agrees
 }
 
-fn nothing_sleeps_for_ever(world: &World, State { pool, ghost }: &State) -> bool {
+fn nothing_sleeps_for_ever(world: &World, State { pool, ghost, .. }: &State) -> bool {
     let dialing = ghost.peers.iter().any(|peer| peer.line == Line::Dialing);
     let awake = |link: &Link| match link {
         Link::Waiting => dialing || world.next_dial_at(pool) < Time::NEVER,

@@ -12,6 +12,8 @@
 //!   its caller has been told of the loss (S14).
 //! * [`jumping_clock`]: a clock that stands still or jumps while every session lives (S19).
 //! * [`fail_over`]: two endpoints that take turns at being the primary (L3).
+//! * [`replaced_primary`]: two endpoints, of which the first is replaced as the primary without its knowledge, and known by its
+//!   timeline (S9, L3).
 //!
 //! Assumed: the driver tells of a due timer before time passes on (a lag of nothing, in ticks of a
 //! millisecond), carries out every order, and gives each answer under the name it belongs to. Answers may come at any
@@ -32,6 +34,8 @@
 //!   too; the stop, after which nobody is asked about: a lease is cut at the drain deadline; how long a real server takes to
 //!   know that it is dead.
 //! * [`jumping_clock`]: answers that had not come before the jump, lost sessions, a clock that runs backwards.
+//! * [`replaced_primary`]: a second promotion; a server that does not tell its timeline, or had told it before the promotion;
+//!   other events between an answer of the new primary and what is told of the old ones.
 //! * [`fail_over`]: a session that is lent without being asked, as `validate = "stale"` lends one that was in use within
 //!   `stale_after`: it may be on the old primary until somebody's statement shows it.
 
@@ -148,6 +152,7 @@ fn around(name: &'static str, policy: Policy, endpoints: u8, bug: Option<Bug>) -
         silence: None,
         jump: None,
         roles: false,
+        fenced: false,
         good: 0,
         finally: &[],
         bug,
@@ -277,6 +282,25 @@ pub fn fail_over(bug: Option<Bug>) -> Option<World> {
     Some(world)
 }
 
+/// One place and two endpoints: the first is the primary until the second is promoted, and then still believes that it is.
+/// Sessions are not asked before a lease unless something speaks against them; primaries tell their timelines.
+pub fn replaced_primary(bug: Option<Bug>) -> Option<World> {
+    let mut policy = smallest(smaller(reduced(1)));
+    policy.dial_deadline = ms(1);
+    policy.dial_deadline_max = ms(1);
+    policy.probe_deadline = ms(1);
+    let mut world = around("a replaced primary", steady(policy), 2, bug)?;
+    world.words = &EITHER;
+    world.faults = &[];
+    world.acquire = ms(1);
+    world.returns = &[Work::AtRest];
+    world.stop = false;
+    world.roles = true;
+    world.fenced = true;
+    world.finally = &[Law::L3];
+    Some(world)
+}
+
 /// The world where a bug shows: as small as it can be, and with no law of what must happen in the end but the bug's own.
 pub fn seeded(bug: Bug) -> Option<World> {
     let small = |world: World| World { faults: &[Fault::Refused], stop: false, finally: &[], ..world };
@@ -303,5 +327,6 @@ pub fn seeded(bug: Bug) -> Option<World> {
         Bug::NoPatience | Bug::NeverLook | Bug::SlowIsDead => silent_peer(Some(bug)),
         Bug::AnswerOldQuestion | Bug::BelieveTheVerdict => silent_peer(Some(bug)),
         Bug::TrustTheRole => fail_over(Some(bug)),
+        Bug::ServeTheReplaced | Bug::HushThePromotion => replaced_primary(Some(bug)),
     }
 }

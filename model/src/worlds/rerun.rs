@@ -3,6 +3,7 @@
 use relink::{
     Frame, Policy, Span,
     adapter::{Record, Step},
+    fence::Fence,
     link,
     pool::{Command, Event, Pool},
 };
@@ -24,7 +25,8 @@ impl World {
         // The world's first act, before its first state.
         let frame = Frame { now: NOW, origin: NOW, dials: &[], leases: &[], topology: 0 };
         let pool = Pool::new(&self.driven, self.endpoints).seen_from(&self.driven, &frame);
-        steps.push(self.step_of(&mut real, State { pool, ghost: Ghost::default() }, Event::Elapsed, 0));
+        let state = State { pool, fence: Fence::default(), ghost: Ghost::default() };
+        steps.push(self.step_of(&mut real, &mut state.clone(), Event::Elapsed, 0));
         let mut stem = 0;
         for (place, (state, action)) in found.stem.steps.iter().chain(&found.cycle).enumerate() {
             if place == found.stem.steps.len() {
@@ -34,8 +36,13 @@ impl World {
                 Action::Tick => real.pass(Span::from_millis(1)),
                 Action::Jump => real.pass(self.jump.unwrap_or_default()),
                 // The pool is not told.
-                Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver => {}
-                Action::Tell(event, chance) => steps.push(self.step_of(&mut real, state.clone(), event, chance)),
+                Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver | Action::Promote => {}
+                Action::Tell(event, chance) => {
+                    let mut state = state.clone();
+                    for event in self.told(&state, event).into_iter().flatten() {
+                        steps.push(self.step_of(&mut real, &mut state, event, chance));
+                    }
+                }
             }
         }
         let record = Record { policy: Policy::clone(&self.policy), endpoints: self.endpoints, steps };
@@ -48,11 +55,11 @@ impl World {
         }
     }
 
-    fn step_of(&self, real: &mut Real, state: State, event: Event, chance: u64) -> Step {
-        let State { mut pool, mut ghost } = state;
+    fn step_of(&self, real: &mut Real, state: &mut State, event: Event, chance: u64) -> Step {
+        let State { pool, ghost, .. } = state;
         let mut commands = Vec::new();
         ghost.observe(event, &self.policy);
-        self.step(&mut pool, &ghost, event, chance, &mut commands);
+        self.step(pool, ghost, event, chance, &mut commands);
         if matches!(event, Event::Asked { .. }) {
             real.asked();
         }

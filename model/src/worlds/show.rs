@@ -14,7 +14,7 @@ use crate::show::{chance, name, pacer, until};
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, ghost } = self;
+        let Self { pool, fence, ghost } = self;
         for (slot, link) in pool.links().iter().enumerate() {
             writeln!(f, "link {slot}: {}", Shown(link))?;
         }
@@ -38,7 +38,11 @@ impl fmt::Debug for State {
         let paused = if ghost.paused { "paused, " } else { "" };
         let stopped = ghost.stopped.map_or_else(String::new, |at| format!("told to end {}, ", until(at)));
         if pool.pacer().endpoints() > 1 {
-            writeln!(f, "primary, where roles matter: endpoint {}", ghost.primary)?;
+            let split = if ghost.split { ", and the other does not know" } else { "" };
+            writeln!(f, "primary, where roles matter: endpoint {}{split}", ghost.primary)?;
+        }
+        if let Some(latest) = fence.latest() {
+            writeln!(f, "fence: the latest known timeline is {}", latest.timeline)?;
         }
         if let Some(told) = ghost.underway {
             let told = match told {
@@ -123,6 +127,7 @@ pub(super) fn action(action: &Action) -> String {
         Action::Work(slot, work) => return format!("borrower is now {}: link {slot}", tell::left(work)),
         Action::Die(slot) => return format!("server falls silent under a statement: link {slot}"),
         Action::Arrive => return "server carries out a statement whose loss was told".to_owned(),
+        Action::Promote => return "server is promoted unknown to the primary: the next endpoint".to_owned(),
         Action::FailOver => return "server hands its role to the next endpoint".to_owned(),
         Action::Tell(event, word) => (event, word),
     };

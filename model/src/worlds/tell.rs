@@ -13,7 +13,8 @@ impl Tell for World {
         match *action {
             Action::Tick => 1,
             Action::Jump => self.jump.unwrap_or_default().as_millis(),
-            Action::Work(..) | Action::Die(_) | Action::Arrive | Action::FailOver | Action::Tell(..) => 0,
+            Action::Work(..) | Action::Die(_) | Action::Arrive => 0,
+            Action::FailOver | Action::Promote | Action::Tell(..) => 0,
         }
     }
 
@@ -25,7 +26,14 @@ impl Tell for World {
             Action::Die(_) => ("server", "falls silent under a statement".to_owned()),
             Action::Arrive => ("server", "carries out a statement whose loss was told".to_owned()),
             Action::FailOver => ("server", format!("endpoint {} is the primary now", self.next_primary(state))),
-            Action::Tell(event, _) => told(event),
+            Action::Promote => {
+                ("server", format!("endpoint {} is the primary now, unknown to the other", self.next_primary(state)))
+            }
+            Action::Tell(event, _) => {
+                // The last is the answer itself.
+                let [first, second] = self.told(state, event);
+                told(second.or(first).unwrap_or(event))
+            }
         }
     }
 

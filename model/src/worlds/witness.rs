@@ -4,7 +4,7 @@ use relink::{Backoff, Fault, Work, link::Link};
 
 use super::{
     finally,
-    ghost::{About, Evidence, Line},
+    ghost::{About, Evidence, Ghost, Line, Peer},
     world::{State, World},
 };
 use crate::claim::Claim;
@@ -132,6 +132,33 @@ fn ends(world: &World) -> Vec<Claim<World>> {
 /// What becomes of the evidence of role.
 fn roles(world: &World) -> Vec<Claim<World>> {
     let mut all = Vec::new();
+    if world.roles {
+        all.push(Claim::<World>::reaches("a lease on the second primary", |_, state| {
+            let Ghost { primary, borrowers, .. } = &state.ghost;
+            *primary == 1 && borrowers.iter().any(|held| held.dial.endpoint() == *primary)
+        }));
+    }
+    if world.roles && !world.fenced {
+        all.push(Claim::<World>::reaches("a lease begins on a host that is not the primary", |_, state| {
+            state.ghost.misled
+        }));
+    }
+    if world.fenced {
+        all.push(Claim::<World>::reaches("a lease on a replaced primary that nothing shows to be one", |_, state| {
+            let Ghost { primary, split, met, borrowers, .. } = &state.ghost;
+            *split && !*met && borrowers.iter().any(|held| held.dial.endpoint() != *primary)
+        }));
+        all.push(Claim::<World>::reaches("a session of a replaced primary when the latest is met", |_, state| {
+            let Ghost { primary, split, met, peers, .. } = &state.ghost;
+            let is_old = |peer: &Peer| peer.line == Line::Open && peer.dial.endpoint() != *primary;
+            *split && *met && peers.iter().any(is_old)
+        }));
+        all.push(Claim::<World>::reaches("a dial of a replaced primary that is known", |_, state| {
+            let Ghost { primary, split, met, peers, .. } = &state.ghost;
+            let is_old = |peer: &Peer| peer.line == Line::Dialing && peer.dial.endpoint() != *primary;
+            *split && *met && peers.iter().any(is_old)
+        }));
+    }
     if world.demotion {
         all.push(Claim::<World>::reaches("asked for its role", |_, state| {
             state

@@ -1,7 +1,9 @@
 //! A pool, everything around it, and every order in which things may happen.
 
 use relink::{
-    Checked, DialId, Fault, Frame, LeaseId, Policy, Span, Time, Validate, Work, link,
+    Checked, DialId, Fault, Frame, LeaseId, Policy, Span, Time, Validate, Work,
+    fence::{Fence, Standing},
+    link,
     pool::{Command, Event, Pool},
 };
 use stateright::{Model, Property};
@@ -63,6 +65,8 @@ pub struct World {
     pub jump: Option<Span>,
     /// One endpoint at a time is the primary, the only one of the wanted role; servers tell the truth of it.
     pub roles: bool,
+    /// The first endpoint may be replaced as the primary by the second and not know it; primaries tell their timelines.
+    pub fenced: bool,
     /// The endpoint that keeps the promise of L1 and L4, when one does.
     pub good: u8,
     /// What must happen in the end, beside what always holds.
@@ -76,6 +80,8 @@ pub struct World {
 pub struct State {
     /// The machine under test.
     pub pool: Pool,
+    /// What its driver asks of the histories of primaries, where that matters.
+    pub fence: Fence,
     /// The rest.
     pub ghost: Ghost,
 }
@@ -95,6 +101,8 @@ pub enum Action {
     Arrive,
     /// Another endpoint becomes the primary.
     FailOver,
+    /// Another endpoint becomes the primary, and the one before does not know of it.
+    Promote,
     /// The pool is told that something has happened; the word of chance comes with it.
     Tell(Event, u64),
 }
@@ -172,7 +180,7 @@ impl World {
 
     /// The same state in the frame whose present is [`NOW`], when it is `now` in the old one.
     fn seen_from(&self, state: State, now: Time) -> State {
-        let State { pool, mut ghost } = state;
+        let State { pool, fence, mut ghost } = state;
         let dials: Vec<DialId> = ghost.peers.iter().map(|peer| peer.dial).collect();
         let mut leases: Vec<LeaseId> = ghost.queue.iter().map(|waiter| waiter.lease).collect();
         leases.extend(ghost.borrowers.iter().map(|borrower| borrower.lease));
@@ -204,7 +212,34 @@ impl World {
             borrower.heard_at = frame.since(borrower.heard_at, patience.unwrap_or(Span::ZERO));
         }
         ghost.stopped = ghost.stopped.map(overdue);
-        State { pool, ghost }
+        State { pool, fence, ghost }
+    }
+
+    /// What the pool is told when this has happened: the driver asks the fence about whoever says that it is the primary.
+    pub fn told(&self, state: &State, event: Event) -> [Option<Event>; 2] {
+        self.heard(&mut state.clone(), event)
+    }
+
+    fn heard(&self, state: &mut State, event: Event) -> [Option<Event>; 2] {
+        let primary = if self.fenced { state.ghost.says_it_is_primary(event) } else { None };
+        let Some((dial, refused)) = primary else { return [Some(event), None] };
+        match self.admit(state, dial.endpoint()) {
+            Standing::Known => [Some(event), None],
+            Standing::Newer => [Some(Event::Demoted), Some(event)],
+            Standing::Replaced { .. } => [Some(refused), None],
+        }
+    }
+
+    /// What the fence says of an endpoint that was the primary when it answered.
+    fn admit(&self, State { fence, ghost, .. }: &mut State, endpoint: u8) -> Standing {
+        ghost.met |= ghost.split && endpoint == ghost.primary;
+        let history = Ghost::history(endpoint);
+        let standing = fence.admit(history);
+        if self.bug == Some(Bug::ServeTheReplaced) && matches!(standing, Standing::Replaced { .. }) {
+            fence.forget();
+            return fence.admit(history);
+        }
+        standing
     }
 
     /// The endpoint that a failover would make the primary.
@@ -218,7 +253,8 @@ impl Model for World {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let state = State { pool: Pool::new(&self.driven, self.endpoints), ghost: Ghost::default() };
+        let pool = Pool::new(&self.driven, self.endpoints);
+        let state = State { pool, fence: Fence::default(), ghost: Ghost::default() };
         // A driver's first act is to let the new pool want what the policy says.
         let state = self.seen_from(state, NOW);
         let started = self.tell(&state.pool.clone(), state, Event::Elapsed, 0);
@@ -253,7 +289,15 @@ impl Model for World {
                 state.ghost.fail_over(self.next_primary(last));
                 state
             }
-            Action::Tell(event, chance) => self.seen_from(self.tell(&last.pool, state, event, chance), NOW),
+            Action::Promote => {
+                state.ghost.promote(self.next_primary(last));
+                state
+            }
+            Action::Tell(event, chance) => {
+                let told = self.heard(&mut state, event).into_iter().flatten();
+                let tell = |state: State, event| self.tell(&state.pool.clone(), state, event, chance);
+                self.seen_from(told.fold(state, tell), NOW)
+            }
         };
         // That time can pass for ever while nothing changes is what some laws look for.
         let passes = matches!(action, Action::Tick | Action::Jump);
@@ -290,7 +334,7 @@ impl Chance for World {
     }
 
     fn owned_bytes(&self, state: &State) -> usize {
-        let State { pool, ghost } = state;
+        let State { pool, ghost, .. } = state;
         size_of_val(pool.links())
             + size_of_val(pool.askers())
             + pool.links().len() * size_of::<u16>()

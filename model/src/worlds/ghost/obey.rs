@@ -95,7 +95,7 @@ impl Ghost {
         self.must(peer.is_none_or(|peer| !peer.dirty), Law::S17);
         self.must(self.stopped.is_none(), Law::S11);
         self.queue.retain(|waiter| waiter.lease != lease);
-        self.misled |= world.roles && dial.endpoint() != self.primary;
+        self.misled |= world.roles && dial.endpoint() != self.primary && (self.met || !world.fenced);
         self.borrowers.push(Borrower {
             lease,
             slot,
