@@ -13,6 +13,7 @@ pub use crate::core::link::{self, LeaseId, Work};
 pub use crate::core::pacer::{self, DialId};
 pub use crate::core::policy::{self, Backoff, Checked, OnDown, Policy, Ratio, Validate};
 pub use crate::core::pool::{self, Refusal};
+pub use crate::core::preference::Preference;
 pub use crate::core::role::{Role, Target};
 pub use crate::core::rule::{BadRule, IO_KINDS, Rule};
 pub use crate::core::time::{Span, SpanError, Time};

@@ -56,7 +56,7 @@ const fn world(name: &'static str, title: &'static str, about: &'static str, bui
 }
 
 /// Every world that has a name: pools, processes, fleets.
-pub static WORLDS: [Named; 47] = [
+pub static WORLDS: [Named; 48] = [
     world("one-link", "one link", "one link and its pacer: everything that can befall a connection", || {
         pool(worlds::one_link(None))
     }),
@@ -101,6 +101,12 @@ pub static WORLDS: [Named; 47] = [
         "a replaced primary",
         "one place, and a primary that is replaced without its knowledge and known by its timeline",
         || pool(worlds::replaced_primary(None)),
+    ),
+    world(
+        "preferred-standby",
+        "a preferred standby",
+        "one place, a primary, and a standby that may be down and is preferred",
+        || pool(worlds::preferred_standby(None)),
     ),
     world("process-of-1", "a process of 1", "one place that wants a session, one endpoint", || {
         process(pacing::one_endpoint(1, 1, None))

@@ -6,7 +6,8 @@ use relink::{
     pool::{Command, Event, Pool},
 };
 use relink_model::worlds::{
-    NOW, changing_pool, fail_over, jumping_clock, one_link, pool_of_two, replaced_primary, silent_peer, two_endpoints,
+    NOW, changing_pool, fail_over, jumping_clock, one_link, pool_of_two, preferred_standby, replaced_primary,
+    silent_peer, two_endpoints,
     world::{Action, State, World},
 };
 use stateright::Model;
@@ -179,5 +180,6 @@ fn a_frame_loses_nothing_that_a_later_step_reads() {
         walk(jumping_clock(None), seed * 49_979_687);
         walk(fail_over(None), seed * 67_867_967);
         walk(replaced_primary(None), seed * 86_028_121);
+        walk(preferred_standby(None), seed * 122_949_823);
     }
 }

@@ -11,12 +11,12 @@ use relink_model::{
     check::Limit,
     claim::{self, Finding},
     worlds::{
-        bug::Bug, changing_pool, fail_over, jumping_clock, law::Law, one_link, pool_of_two, replaced_primary, seeded,
-        silent_peer, small_pool, two_endpoints, world::World,
+        bug::Bug, changing_pool, fail_over, jumping_clock, law::Law, one_link, pool_of_two, preferred_standby,
+        replaced_primary, seeded, silent_peer, small_pool, two_endpoints, world::World,
     },
 };
 
-const SHIPPED: [fn(Option<Bug>) -> Option<World>; 9] = [
+const SHIPPED: [fn(Option<Bug>) -> Option<World>; 10] = [
     one_link,
     small_pool,
     pool_of_two,
@@ -26,6 +26,7 @@ const SHIPPED: [fn(Option<Bug>) -> Option<World>; 9] = [
     jumping_clock,
     fail_over,
     replaced_primary,
+    preferred_standby,
 ];
 
 fn check(world: Option<World>) -> Vec<Finding> {
@@ -89,6 +90,11 @@ fn leases_follow_the_primary() {
 #[test]
 fn a_replaced_primary_is_left() {
     holds(replaced_primary(None), 64_319);
+}
+
+#[test]
+fn a_preferred_standby_has_its_turn_and_a_primary_alone_is_taken() {
+    holds(preferred_standby(None), 833_683);
 }
 
 #[test]

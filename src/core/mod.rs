@@ -9,6 +9,7 @@ pub mod link;
 pub mod pacer;
 pub mod policy;
 pub mod pool;
+pub(crate) mod preference;
 pub(crate) mod role;
 pub(crate) mod rule;
 #[cfg(feature = "serde")]

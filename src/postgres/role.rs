@@ -8,7 +8,7 @@ use std::{
 use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
 
 use super::{Place, Postgres, life::Seen, session::Session};
-use crate::{Fault, Phase, Role, Target, adapter::Failure};
+use crate::{Fault, Phase, Role, Span, Target, Time, adapter::Failure};
 
 /// How long what was learned of an endpoint holds without asking again: whether the path to it is direct, and whether its
 /// server tells its history.
@@ -43,21 +43,26 @@ impl Path {
 
 /// How long a primary that was passed over for a standby is taken when it is dialed again: a standby that has come back
 /// is found after that.
-const PASSED_OVER_FOR: Duration = Duration::from_secs(600);
+const PASSED_OVER_FOR: Span = Span::from_secs(600);
 
 /// Whether a primary was passed over by who would rather have a standby.
-#[derive(Debug, Default)]
-pub(crate) struct Preference(Mutex<Option<Instant>>);
+#[derive(Debug)]
+pub(crate) struct Preference {
+    begun: Instant,
+    preference: Mutex<crate::Preference>,
+}
+
+impl Default for Preference {
+    fn default() -> Self {
+        Self { begun: Instant::now(), preference: Mutex::default() }
+    }
+}
 
 impl Preference {
-    /// Whether to pass over the primary: once, for then all other endpoints have their turn.
-    fn passes_over(&self, now: Instant) -> bool {
-        let mut passed_over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = passed_over.is_some_and(|at| now.duration_since(at) < PASSED_OVER_FOR);
-        if !lately {
-            *passed_over = Some(now);
-        }
-        !lately
+    fn passes_over(&self) -> bool {
+        let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut preference = self.preference.lock().unwrap_or_else(PoisonError::into_inner);
+        preference.passes_over(Time::from_millis(since), PASSED_OVER_FOR)
     }
 }
 
@@ -65,7 +70,7 @@ impl Preference {
 pub(crate) fn objection(postgres: &Postgres, place: &Place, role: Role) -> Option<Failure> {
     let target = postgres.config.target;
     let rather = target == Target::PreferStandby && !role.in_recovery && postgres.places.len() > 1;
-    if target.accepts(role) && !(rather && place.preference.passes_over(Instant::now())) {
+    if target.accepts(role) && !(rather && place.preference.passes_over()) {
         return None;
     }
     Some(Failure::new(Fault::WrongRole, format!("{} is {role}; wanted is {target}", place.endpoint)))
@@ -153,20 +158,4 @@ async fn ask(client: &Client, question: &str) -> Result<(Role, Option<i32>), Err
     let column = |index| row.and_then(|row| row.try_get(index).ok().flatten());
     let role = Role { in_recovery: column(0) == Some("t"), default_read_only: column(1) == Some("on") };
     Ok((role, column(2).and_then(|pid| pid.parse().ok())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_primary_is_passed_over_once_in_a_while() {
-        let (preference, begun) = (Preference::default(), Instant::now());
-        let passes_over = |after| preference.passes_over(begun + after);
-        assert!(passes_over(Duration::ZERO));
-        assert!(!passes_over(Duration::ZERO), "the others have had their turn");
-        assert!(!passes_over(PASSED_OVER_FOR - Duration::from_millis(1)));
-        assert!(passes_over(PASSED_OVER_FOR), "a standby may be back");
-        assert!(!passes_over(PASSED_OVER_FOR * 2 - Duration::from_millis(1)));
-    }
 }

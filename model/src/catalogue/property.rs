@@ -252,7 +252,7 @@ pub const PROPERTIES: [Property; 27] = [
     },
     Property {
         id: "L3",
-        statement: "◇□(the primary is host k, the others answer their role truthfully) ⇒ ◇□(every lease granted is on host k)",
+        statement: "◇□(the primary is host k, the others answer their role truthfully) ⇒ ◇□(every lease granted is on host k); where a standby is preferred: ◇□(it answers each dial at once and keeps its sessions) ⇒ ◇□(no session is opened with the primary)",
         plain: "after a failover leases go to the new primary",
         assumption: Assumption::OnePrimary,
     },

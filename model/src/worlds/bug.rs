@@ -68,6 +68,10 @@ bugs! {
         ServeTheReplaced,
         /// That a primary is newer than all before is not told while a session is open.
         HushThePromotion,
+        /// Who would rather have a standby passes over each primary.
+        PassOverForEver,
+        /// Who would rather have a standby takes whatever answers first.
+        NeverPassOver,
     }
 }
 
@@ -92,8 +96,8 @@ impl Bug {
             Self::TimersFirst => Law::S19,
             Self::NoPatience | Self::NeverLook => Law::L6,
             Self::Oversleep => Law::S15,
-            Self::ForgetRenewal => Law::L1,
-            Self::TrustTheRole | Self::ServeTheReplaced => Law::L3,
+            Self::ForgetRenewal | Self::PassOverForEver => Law::L1,
+            Self::TrustTheRole | Self::ServeTheReplaced | Self::NeverPassOver => Law::L3,
             Self::DoubtTheProof => Law::L4,
             Self::PauseAtStop => Law::L5,
         }
@@ -115,6 +119,7 @@ impl Bug {
             Self::TimersFirst | Self::Oversleep | Self::ForgetRenewal => {}
             Self::DoubtTheProof | Self::PauseAtStop | Self::BelieveTheVerdict => {}
             Self::ServeTheReplaced | Self::HushThePromotion => {}
+            Self::PassOverForEver | Self::NeverPassOver => {}
         }
         driven
     }

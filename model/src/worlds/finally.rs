@@ -24,7 +24,7 @@ use crate::{check::Form, claim::Claim};
 pub(super) fn dials() -> Form<World> {
     Form::NoCycle {
         within: |_, state| is_running(state) && wants(state) && state.pool.pacer().held().is_none(),
-        along: |_, from, action, to| !starts_a_dial(from, action, to),
+        along: |world, from, action, to| !starts_a_dial(world, from, action, to),
         through: |_, _, action, _| passes(action),
     }
 }
@@ -38,12 +38,34 @@ pub(super) fn comes_online() -> Form<World> {
     }
 }
 
-/// L3: no cycle without a failover in which a lease begins on another host than the primary.
-pub(super) fn follows_the_primary() -> Form<World> {
+/// L3: no cycle without a failover in which a lease begins on another host than the primary. Where a standby is preferred:
+/// no cycle in which a session is opened with the primary, though the standby answers each dial at once and keeps its sessions.
+pub(super) fn follows_the_role() -> Form<World> {
     Form::NoCycle {
         within: |_, _| true,
-        along: |_, _, action, _| !matches!(action, Action::FailOver | Action::Promote),
+        along: |world, from, action, _| match world.prefers {
+            Some(_) => answers_at_once(from, action, STANDBY),
+            None => !matches!(action, Action::FailOver | Action::Promote),
+        },
         through: |_, _, _, to| to.ghost.misled,
+    }
+}
+
+/// The endpoint of the standby, where one is preferred.
+const STANDBY: u8 = 1;
+
+/// Whether a step is one of a world in which an endpoint answers each dial before anything else happens and loses no session,
+/// whatever the others do, and no session is closed on purpose: one that is may be replaced in the same instant, and so again.
+fn answers_at_once(from: &State, action: &Action, endpoint: u8) -> bool {
+    let here = |dial: DialId| dial.endpoint() == endpoint;
+    if from.ghost.peers.iter().any(|peer| here(peer.dial) && peer.line == Line::Dialing) {
+        return matches!(action, Action::Tell(Event::Dialed { dial, .. }, _) if here(*dial));
+    }
+    match action {
+        Action::Tell(Event::Lost { dial, .. }, _) => !here(*dial),
+        Action::Tell(Event::Discarded { .. } | Event::Ended { .. }, _) => false,
+        Action::Tell(..) | Action::Tick | Action::Jump | Action::Work(..) => true,
+        Action::Die(_) | Action::Arrive | Action::FailOver | Action::Promote => true,
     }
 }
 
@@ -134,10 +156,12 @@ fn is_whole(world: &World, state: &State) -> bool {
 }
 
 /// Names are renumbered, but a dial that starts is the youngest of all.
-fn starts_a_dial(from: &State, action: &Action, to: &State) -> bool {
+fn starts_a_dial(world: &World, from: &State, action: &Action, to: &State) -> bool {
+    let known = |dial| from.ghost.peer(dial).is_some();
+    let ends = |event| matches!(event, Event::DialFailed { dial, .. } | Event::Gone { dial, .. } if known(dial));
     let ended = match action {
-        Action::Tell(Event::DialFailed { dial, .. } | Event::Gone { dial, .. }, _) => from.ghost.peer(*dial).is_some(),
-        Action::Tell(..) | Action::Tick | Action::Jump | Action::Work(..) => false,
+        Action::Tell(event, _) => world.told(from, *event).into_iter().flatten().any(ends),
+        Action::Tick | Action::Jump | Action::Work(..) => false,
         Action::Die(_) | Action::Arrive | Action::FailOver | Action::Promote => false,
     };
     to.ghost.peers.len() + usize::from(ended) > from.ghost.peers.len()

@@ -60,7 +60,8 @@ pub enum Law {
     L1,
     /// If no more failovers come, and servers answer with the role that they have or had when they were asked, only
     /// finitely many leases begin on a host that is not the primary. Where a primary may be replaced without its knowledge:
-    /// that begin there though the latest had been met.
+    /// that begin there though the latest had been met. Where a standby is preferred: if from some time on it answers each dial
+    /// at once and keeps its sessions, only finitely many sessions are opened with the primary.
     L3,
     /// As L1 assumes, and if leases are returned, nobody gives up and no more demotions are seen: whoever is first
     /// among those who wait is served. (That nobody waits beyond the own deadline is S13.)
@@ -156,7 +157,7 @@ impl Law {
             Self::L6 => |_, state| state.keeps(Self::L6),
             Self::S15 => return Claim::new(self.name(), finally::dials()),
             Self::L1 => return Claim::new(self.name(), finally::comes_online()),
-            Self::L3 => return Claim::new(self.name(), finally::follows_the_primary()),
+            Self::L3 => return Claim::new(self.name(), finally::follows_the_role()),
             Self::L4 => return Claim::new(self.name(), finally::serves()),
             Self::L5 => return Claim::new(self.name(), finally::ends()),
         };

@@ -14,6 +14,7 @@
 //! * [`fail_over`]: two endpoints that take turns at being the primary (L3).
 //! * [`replaced_primary`]: two endpoints, of which the first is replaced as the primary without its knowledge, and known by its
 //!   timeline (S9, L3).
+//! * [`preferred_standby`]: a primary and a standby that may be down, for who would rather have the standby (L1, L3).
 //!
 //! Assumed: the driver tells of a due timer before time passes on (a lag of nothing, in ticks of a
 //! millisecond), carries out every order, and gives each answer under the name it belongs to. Answers may come at any
@@ -36,6 +37,8 @@
 //! * [`jumping_clock`]: answers that had not come before the jump, lost sessions, a clock that runs backwards.
 //! * [`replaced_primary`]: a second promotion; a server that does not tell its timeline, or had told it before the promotion;
 //!   other events between an answer of the new primary and what is told of the old ones.
+//! * [`preferred_standby`]: endpoints that change their roles; for L3, sessions that are closed on purpose, and a standby whose
+//!   dial is overtaken by one of the primary.
 //! * [`fail_over`]: a session that is lent without being asked, as `validate = "stale"` lends one that was in use within
 //!   `stale_after`: it may be on the old primary until somebody's statement shows it.
 
@@ -153,6 +156,7 @@ fn around(name: &'static str, policy: Policy, endpoints: u8, bug: Option<Bug>) -
         jump: None,
         roles: false,
         fenced: false,
+        prefers: None,
         good: 0,
         finally: &[],
         bug,
@@ -301,6 +305,22 @@ pub fn replaced_primary(bug: Option<Bug>) -> Option<World> {
     Some(world)
 }
 
+/// One place, a primary and a standby, for who would rather have the standby: the primary is passed over once in 8 ms, and
+/// keeps the promise of L1; L3 is of the standby. A dial of a silent standby, and its end, must be over within that time.
+pub fn preferred_standby(bug: Option<Bug>) -> Option<World> {
+    let mut policy = smallest(smaller(reduced(1)));
+    policy.dial_deadline = ms(1);
+    policy.dial_deadline_max = ms(1);
+    let mut world = around("a preferred standby", steady(policy), 2, bug)?;
+    world.words = &EITHER;
+    world.acquire = ms(1);
+    world.returns = &[Work::AtRest];
+    world.stop = false;
+    world.prefers = Some(ms(8));
+    world.finally = &[Law::S15, Law::L1, Law::L3];
+    Some(world)
+}
+
 /// The world where a bug shows: as small as it can be, and with no law of what must happen in the end but the bug's own.
 pub fn seeded(bug: Bug) -> Option<World> {
     let small = |world: World| World { faults: &[Fault::Refused], stop: false, finally: &[], ..world };
@@ -328,5 +348,7 @@ pub fn seeded(bug: Bug) -> Option<World> {
         Bug::AnswerOldQuestion | Bug::BelieveTheVerdict => silent_peer(Some(bug)),
         Bug::TrustTheRole => fail_over(Some(bug)),
         Bug::ServeTheReplaced | Bug::HushThePromotion => replaced_primary(Some(bug)),
+        Bug::PassOverForEver => preferred_standby(Some(bug)).map(|world| World { finally: &[Law::L1], ..world }),
+        Bug::NeverPassOver => preferred_standby(Some(bug)).map(|world| World { finally: &[Law::L3], ..world }),
     }
 }

@@ -1,7 +1,7 @@
 //! A counterexample of a pool's world as the pool was driven: times that go on, names that never come twice.
 
 use relink::{
-    Frame, Policy, Span,
+    Frame, Policy, Preference, Span,
     adapter::{Record, Step},
     fence::Fence,
     link,
@@ -25,7 +25,8 @@ impl World {
         // The world's first act, before its first state.
         let frame = Frame { now: NOW, origin: NOW, dials: &[], leases: &[], topology: 0 };
         let pool = Pool::new(&self.driven, self.endpoints).seen_from(&self.driven, &frame);
-        let state = State { pool, fence: Fence::default(), ghost: Ghost::default() };
+        let (fence, preference) = (Fence::default(), Preference::default());
+        let state = State { pool, fence, preference, ghost: Ghost::default() };
         steps.push(self.step_of(&mut real, &mut state.clone(), Event::Elapsed, 0));
         let mut stem = 0;
         for (place, (state, action)) in found.stem.steps.iter().chain(&found.cycle).enumerate() {

@@ -14,7 +14,7 @@ use crate::show::{chance, name, pacer, until};
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, fence, ghost } = self;
+        let Self { pool, fence, ghost, .. } = self;
         for (slot, link) in pool.links().iter().enumerate() {
             writeln!(f, "link {slot}: {}", Shown(link))?;
         }

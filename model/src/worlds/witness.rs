@@ -143,6 +143,14 @@ fn roles(world: &World) -> Vec<Claim<World>> {
             state.ghost.misled
         }));
     }
+    if world.prefers.is_some() {
+        all.push(Claim::<World>::reaches("a session of a primary that is not preferred", |_, state| {
+            state.ghost.misled
+        }));
+        all.push(Claim::<World>::reaches("a lease on the standby that is", |_, state| {
+            state.ghost.borrowers.iter().any(|held| held.dial.endpoint() != state.ghost.primary)
+        }));
+    }
     if world.fenced {
         all.push(Claim::<World>::reaches("a lease on a replaced primary that nothing shows to be one", |_, state| {
             let Ghost { primary, split, met, borrowers, .. } = &state.ghost;

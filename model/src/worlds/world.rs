@@ -1,7 +1,7 @@
 //! A pool, everything around it, and every order in which things may happen.
 
 use relink::{
-    Checked, DialId, Fault, Frame, LeaseId, Policy, Span, Time, Validate, Work,
+    Checked, DialId, Fault, Frame, LeaseId, Policy, Preference, Span, Time, Validate, Work,
     fence::{Fence, Standing},
     link,
     pool::{Command, Event, Pool},
@@ -67,6 +67,8 @@ pub struct World {
     pub roles: bool,
     /// The first endpoint may be replaced as the primary by the second and not know it; primaries tell their timelines.
     pub fenced: bool,
+    /// The first endpoint is a primary, the second a standby, which is preferred: the primary is passed over once in this time.
+    pub prefers: Option<Span>,
     /// The endpoint that keeps the promise of L1 and L4, when one does.
     pub good: u8,
     /// What must happen in the end, beside what always holds.
@@ -82,6 +84,8 @@ pub struct State {
     pub pool: Pool,
     /// What its driver asks of the histories of primaries, where that matters.
     pub fence: Fence,
+    /// Whether its driver passes over a primary, where a standby is preferred.
+    pub preference: Preference,
     /// The rest.
     pub ghost: Ghost,
 }
@@ -180,13 +184,14 @@ impl World {
 
     /// The same state in the frame whose present is [`NOW`], when it is `now` in the old one.
     fn seen_from(&self, state: State, now: Time) -> State {
-        let State { pool, fence, mut ghost } = state;
+        let State { pool, fence, preference, mut ghost } = state;
         let dials: Vec<DialId> = ghost.peers.iter().map(|peer| peer.dial).collect();
         let mut leases: Vec<LeaseId> = ghost.queue.iter().map(|waiter| waiter.lease).collect();
         leases.extend(ghost.borrowers.iter().map(|borrower| borrower.lease));
         leases.sort_unstable();
         let frame = Frame { now, origin: NOW, dials: &dials, leases: &leases, topology: 0 };
         let pool = pool.seen_from(&self.driven, &frame);
+        let preference = preference.seen_from(self.prefers.unwrap_or_default(), &frame);
         // A deadline that has passed must stay so: the laws judge it.
         let overdue = |at: Time| frame.since(at, Span::from_millis(1));
         for peer in &mut ghost.peers {
@@ -212,21 +217,40 @@ impl World {
             borrower.heard_at = frame.since(borrower.heard_at, patience.unwrap_or(Span::ZERO));
         }
         ghost.stopped = ghost.stopped.map(overdue);
-        State { pool, fence, ghost }
+        State { pool, fence, preference, ghost }
     }
 
-    /// What the pool is told when this has happened: the driver asks the fence about whoever says that it is the primary.
+    /// What the pool is told when this has happened: the driver asks the fence about whoever says that it is the primary, or
+    /// passes over who is none of those that it prefers.
     pub fn told(&self, state: &State, event: Event) -> [Option<Event>; 2] {
-        self.heard(&mut state.clone(), event)
+        let asks = self.fenced || self.prefers.is_some();
+        if asks { self.heard(&mut state.clone(), event) } else { [Some(event), None] }
     }
 
     fn heard(&self, state: &mut State, event: Event) -> [Option<Event>; 2] {
+        if let (Event::Dialed { slot, dial }, Some(window)) = (event, self.prefers)
+            && dial.endpoint() == state.ghost.primary
+        {
+            if self.passes_over(&mut state.preference, window) {
+                return [Some(Event::DialFailed { slot, dial, fault: Fault::WrongRole }), None];
+            }
+            state.ghost.misled = state.ghost.peer(dial).is_some_and(|peer| peer.line == Line::Dialing);
+        }
         let primary = if self.fenced { state.ghost.says_it_is_primary(event) } else { None };
         let Some((dial, refused)) = primary else { return [Some(event), None] };
         match self.admit(state, dial.endpoint()) {
             Standing::Known => [Some(event), None],
             Standing::Newer => [Some(Event::Demoted), Some(event)],
             Standing::Replaced { .. } => [Some(refused), None],
+        }
+    }
+
+    /// Whether a primary is passed over by who would rather have a standby.
+    fn passes_over(&self, preference: &mut Preference, window: Span) -> bool {
+        match self.bug {
+            Some(Bug::PassOverForEver) => true,
+            Some(Bug::NeverPassOver) => false,
+            Some(_) | None => preference.passes_over(NOW, window),
         }
     }
 
@@ -254,7 +278,7 @@ impl Model for World {
 
     fn init_states(&self) -> Vec<State> {
         let pool = Pool::new(&self.driven, self.endpoints);
-        let state = State { pool, fence: Fence::default(), ghost: Ghost::default() };
+        let state = State { pool, fence: Fence::default(), preference: Preference::default(), ghost: Ghost::default() };
         // A driver's first act is to let the new pool want what the policy says.
         let state = self.seen_from(state, NOW);
         let started = self.tell(&state.pool.clone(), state, Event::Elapsed, 0);
