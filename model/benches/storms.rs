@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p relink-model --bench storms -- grid|neighbours|curve|speed [FILE.toml]`, each alone or several, all
 //! without a word; the grid and its neighbours with the policy of a file (from `model/`) instead of the default. `curve`
-//! also draws `assets/trade-off.svg`. Seeds are 1 to 5, but for the neighbours and the speed: 1. The grid is told for a
+//! also draws `benches/trade-off.svg`. Seeds are 1 to 5, but for the neighbours and the speed: 1. The grid is told for a
 //! listen queue of one second, within which it must keep its limit, and for one of 1024 set-ups, with the policy's first
 //! deadline and with one of 30 s.
 
@@ -206,7 +206,7 @@ fn curve(test: bool) -> Done {
         lines.push((connect_ms, points));
     }
     if !test {
-        draw(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/trade-off.svg")), &lines)?;
+        draw(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/trade-off.svg")), &lines)?;
     }
     println!("\nafter 30 s of refusals: one process, and a fleet in processes of 16\n");
     println!("  connect    kd    p99 s   most SYNs ÷ C from 10 s on   × ideal   dials in all");
