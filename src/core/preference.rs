@@ -11,7 +11,7 @@ use super::{
 /// ```
 /// use relink::{Preference, Span, Time};
 /// let (mut preference, window) = (Preference::default(), Span::from_secs(600));
-/// let mut passes_over = |second| preference.passes_over(Time::from_millis(1_000 * second), window);
+/// let mut passes_over = |second: u64| preference.passes_over(Time::from_millis(1_000 * second), window);
 /// assert!(passes_over(5));
 /// assert!(!passes_over(5), "the others have had their turn");
 /// assert!(!passes_over(604));
