@@ -175,8 +175,10 @@ struct Axes {
 impl Axes {
     fn of(world: &World, runs: &[&Outcome]) -> Self {
         let longest = runs.iter().map(|run| run.bins.len()).max().unwrap_or(0) as f64 * seconds(BIN.as_millis());
-        // Who is not back after three times the least possible is seen not to be.
-        let end_s = longest.min(seconds(world.outage.as_millis()) + 3.0 * world.ideal_s() + 30.0).max(1.0);
+        // Who is not back after three times the least possible is seen not to be; where something else is waited for, after a minute
+        // and a half.
+        let least = if world.waits_for_capacity() { 3.0 * world.ideal_s() } else { 60.0 };
+        let end_s = longest.min(seconds(world.outage.as_millis()) + least + 30.0).max(1.0);
         let offered = runs.iter().flat_map(|run| points(&run.bins, end_s, world)).map(|point| point.offered);
         let highest = offered.fold(0.0, f64::max);
         let offered_min = if highest > 0.0 { FLOOR.min(highest * FLOOR) } else { FLOOR };
