@@ -105,17 +105,4 @@ mod tests {
         assert!(source.is_mute(begun + LEARNED_FOR - Duration::from_millis(1)));
         assert!(!source.is_mute(begun + LEARNED_FOR));
     }
-
-    #[test]
-    fn only_an_older_timeline_of_the_same_database_is_refused() {
-        let fence = Fence::default();
-        let admit = |system, timeline| fence.admit("db1:5432", History { system, timeline }).ok();
-        assert_eq!(admit(7, 2), Some(false), "the first says nothing of others");
-        assert_eq!(admit(7, 2), Some(false));
-        assert_eq!(admit(7, 3), Some(true), "a promotion");
-        assert_eq!(admit(7, 2), None, "the primary before it");
-        assert_eq!(admit(8, 1), Some(false), "another database");
-        fence.forget();
-        assert_eq!(fence.admit("db1:5432", History { system: 7, timeline: 1 }), Ok(false));
-    }
 }

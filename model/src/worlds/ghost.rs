@@ -160,8 +160,7 @@ pub struct Ghost {
     /// Moreover, a session of the primary has told its timeline, so that the other can be known by its own.
     pub met: bool,
     /// The last step began a lease on another than the primary; where primaries may be replaced without their knowledge:
-    /// though that one had been met; or it opened a session with it, where
-    /// a standby is preferred.
+    /// though that one had been met. Where a standby is preferred: it opened a session with the primary.
     pub misled: bool,
     /// Where sessions die in silence: a statement that may still come to its server, the latest such, or one that was told
     /// undone.
