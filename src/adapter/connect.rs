@@ -51,7 +51,11 @@ use crate::{Fault, Role, Target, Work};
 ///                 let answered = async { stream.write_u8(byte).await?; stream.read_u8().await };
 ///                 match answered.await {
 ///                     Ok(byte) => drop(answer.send(byte)),
-///                     Err(error) => return Death { failure: lost(error), work: Work::Statement { durable: false } },
+///                     Err(error) => {
+///                         // Before `answer` is dropped: whoever waits for it returns the session at once.
+///                         requests.close();
+///                         return Death { failure: lost(error), work: Work::Statement { durable: false } };
+///                     }
 ///                 }
 ///             }
 ///             Death { failure: lost("the client was dropped"), work: Work::AtRest }
@@ -70,6 +74,7 @@ use crate::{Fault, Role, Target, Work};
 ///     // An answer that nobody waits for any more goes nowhere: whatever comes back is clean.
 ///     fn work(&self, _client: &Self::Client) -> Work { Work::AtRest }
 ///     fn watch(&self, _client: &Self::Client) {}
+///     fn ended(&self, client: &Self::Client) -> bool { client.is_closed() }
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -163,6 +168,10 @@ pub trait Connect: Send + Sync + 'static {
 
     /// Whether the session has ended, as far as can be told without waiting: then its life ends by
     /// itself very soon and tells why, and nobody is lent the session again.
+    ///
+    /// Asked when a session comes back. It must be `true` before the caller of the client learns that the session has
+    /// ended: without that, one who returns it at once and asks for another may be lent the same one, until its life
+    /// has told.
     fn ended(&self, client: &Self::Client) -> bool {
         let _unknown = client;
         false

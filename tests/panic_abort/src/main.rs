@@ -150,7 +150,11 @@ impl Connect for Echo {
                 };
                 match answered.await {
                     Ok(byte) => drop(answer.send(byte)),
-                    Err(error) => return Death { failure: lost(error), work: Work::AtRest },
+                    Err(error) => {
+                        // Before `answer` is dropped: whoever waits for it returns the session at once.
+                        requests.close();
+                        return Death { failure: lost(error), work: Work::AtRest };
+                    }
                 }
             }
             Death { failure: lost("the client was dropped"), work: Work::AtRest }
@@ -171,4 +175,8 @@ impl Connect for Echo {
     }
 
     fn watch(&self, _client: &Self::Client) {}
+
+    fn ended(&self, client: &Self::Client) -> bool {
+        client.is_closed()
+    }
 }
