@@ -5,6 +5,8 @@
 
 use std::mem;
 
+use memchr::memchr;
+
 use super::{
     last_words::LastWords,
     messages::{Piece, Reader},
@@ -71,6 +73,12 @@ pub(crate) struct Framing {
     lost: bool,
 }
 
+/// Whether a message of the server's is none of BindComplete, ErrorResponse, CopyInResponse, BackendKeyData, ParameterStatus
+/// and ReadyForQuery: rows and their company.
+const fn tells_nothing(tag: u8) -> bool {
+    !matches!(tag, b'2' | b'E' | b'G' | b'K' | b'S' | b'Z')
+}
+
 impl Framing {
     pub(crate) const fn new() -> Self {
         Self {
@@ -104,6 +112,8 @@ impl Framing {
     /// Takes bytes that went to the server.
     pub(crate) fn outgoing(&mut self, mut bytes: &[u8]) {
         while !self.lost {
+            // CopyData.
+            self.frontend.pass_over(&mut bytes, |tag| tag == b'd');
             match self.frontend.next(&mut bytes) {
                 None => return,
                 Some(Piece::Begin(tag)) => self.request_begins(tag),
@@ -117,6 +127,7 @@ impl Framing {
     /// Takes bytes that came from the server.
     pub(crate) fn incoming(&mut self, mut bytes: &[u8]) {
         while !self.lost {
+            self.backend.pass_over(&mut bytes, tells_nothing);
             match self.backend.next(&mut bytes) {
                 None => return,
                 Some(Piece::Begin(tag)) => self.answer_begins(tag),
@@ -206,7 +217,7 @@ impl Framing {
             rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
         }
         if !self.text_over {
-            let end = rest.iter().position(|&byte| byte == 0);
+            let end = memchr(0, rest);
             self.text_over = end.is_some();
             self.text.feed(end.and_then(|end| rest.get(..end)).unwrap_or(rest));
         }

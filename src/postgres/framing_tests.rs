@@ -307,12 +307,18 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let texts =
         prop::sample::select(vec!["BEGIN", "COMMIT", "select 1; end", "ROLLBACK", "", "insert into t values(1)"]);
+    let asked = prop_oneof![
+        texts.clone().prop_map(|text| message(b'Q', format!("{text}\0").as_bytes())),
+        texts.prop_map(|text| message(b'P', format!("n\0{text}\0\0\0").as_bytes())),
+        prop::sample::select(b"BDECSHcdfFX".to_vec()).prop_map(|tag| message(tag, b"abc")),
+    ];
+    let answered = prop_oneof![
+        prop::sample::select(b"ITE".to_vec()).prop_map(|status| message(b'Z', &[status])),
+        prop::sample::select(b"12GHDCENTS".to_vec()).prop_map(|tag| message(tag, b"xyz")),
+    ];
     prop_oneof![
-        texts.clone().prop_map(|text| Step::ToServer(message(b'Q', format!("{text}\0").as_bytes()))),
-        texts.prop_map(|text| Step::ToServer(message(b'P', format!("n\0{text}\0\0\0").as_bytes()))),
-        prop::sample::select(b"BDECSHcdfFX".to_vec()).prop_map(|tag| Step::ToServer(message(tag, b"abc"))),
-        prop::sample::select(b"ITE".to_vec()).prop_map(|status| Step::FromServer(message(b'Z', &[status]))),
-        prop::sample::select(b"12GHDCENTS".to_vec()).prop_map(|tag| Step::FromServer(message(tag, b"xyz"))),
+        prop::collection::vec(asked, 1..4).prop_map(|messages| Step::ToServer(messages.concat())),
+        prop::collection::vec(answered, 1..4).prop_map(|messages| Step::FromServer(messages.concat())),
     ]
 }
 

@@ -1,4 +1,6 @@
-//! What the text of a statement says about transactions: read byte by byte, nothing stored but one word.
+//! What the text of a statement says about transactions: nothing stored but one word.
+
+use memchr::memchr;
 
 /// The longest word that is compared, `ROLLBACK`.
 const WORD_MAX: usize = 8;
@@ -40,9 +42,9 @@ enum Lead {
 
 /// Reads one text, in pieces of any size.
 ///
-/// Comments are skipped only before the first word, where nothing can be mistaken for them. Of a
-/// text with a `;` that anything follows, every word counts wherever it stands, in a string too:
-/// the answer may be `Ending` without need, never the other way round.
+/// Comments are skipped only before the first word, where nothing can be mistaken for them. The first
+/// statement is what its first word says; of what follows a `;`, every word counts wherever it stands, in
+/// a string too: the answer may be `Ending` without need, never the other way round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
     lead: Lead,
@@ -69,20 +71,35 @@ impl Text {
     }
 
     /// Takes the next bytes of the text.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
+    pub(crate) fn feed(&mut self, mut rest: &[u8]) {
+        while let Some((&byte, tail)) = rest.split_first() {
+            if self.first.is_some() && !self.semicolon && byte != b';' {
+                // Nothing matters before the end of the first statement, and most texts have but that one.
+                let end = memchr(b';', tail).and_then(|end| tail.get(end..));
+                rest = end.unwrap_or_default();
+                continue;
+            }
             self.several |= self.semicolon && !is_space(byte);
             self.semicolon |= byte == b';';
             self.lead(byte);
-            if is_word(byte) {
-                if let Some(place) = self.word.get_mut(self.length) {
-                    *place = byte.to_ascii_uppercase();
-                }
-                self.length = self.length.saturating_add(1);
+            if self.lead == Lead::Over && is_word(byte) {
+                rest = self.word(rest);
             } else {
+                rest = tail;
                 self.end_word();
             }
         }
+    }
+
+    /// Takes the word that `bytes` begin with, or goes on with. The rest.
+    fn word<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let length = bytes.iter().position(|&byte| !is_word(byte)).unwrap_or(bytes.len());
+        let (word, rest) = bytes.split_at_checked(length).unwrap_or_default();
+        for (place, byte) in self.word.iter_mut().skip(self.length).zip(word) {
+            *place = byte.to_ascii_uppercase();
+        }
+        self.length = self.length.saturating_add(length);
+        rest
     }
 
     /// What the text was, when it has been read to its end.
@@ -101,7 +118,6 @@ impl Text {
 
     fn lead(&mut self, byte: u8) {
         self.lead = match (self.lead, byte) {
-            (Lead::Over, _) => Lead::Over,
             (Lead::Space, b'-') => Lead::Dash,
             (Lead::Dash, b'-') => Lead::Line,
             (Lead::Line, b'\n' | b'\r') => Lead::Space,
@@ -113,7 +129,7 @@ impl Text {
             (Lead::Block { depth, before: b'/' }, b'*') => Lead::Block { depth: depth.saturating_add(1), before: 0 },
             (Lead::Block { depth, .. }, byte) => Lead::Block { depth, before: byte },
             (Lead::Space, byte) if is_space(byte) || byte == b';' => Lead::Space,
-            (Lead::Space | Lead::Dash | Lead::Slash, _) => Lead::Over,
+            (Lead::Space | Lead::Dash | Lead::Slash | Lead::Over, _) => Lead::Over,
         };
     }
 
@@ -184,6 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn the_pieces_in_which_a_text_comes_do_not_matter() {
+        for text in [
+            "/* a ; b */ insert into t values ('x;y'); commit",
+            "rollback work; select 1",
+            "-- x\nprepare transaction 'a'",
+        ] {
+            for size in 1..text.len() {
+                let mut reader = Text::new();
+                text.as_bytes().chunks(size).for_each(|piece| reader.feed(piece));
+                assert_eq!(reader.finish(), class(text), "{text:?} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
     fn in_several_statements_every_word_counts() {
         for (text, expected) in [
             ("insert into t values (1); select 2", Class::Other),
@@ -194,6 +225,9 @@ mod tests {
             ("select 1; /* a ; b */ commit", Class::Ending),
             (";commit", Class::Ending),
             ("select 'a;b', 'end'", Class::Ending),
+            // The first statement is what its first word says.
+            ("select case when a then b end from t; select 2", Class::Other),
+            ("/* commit */ select 1; select 2", Class::Other),
             ("begin; insert into t values (1)", Class::Other),
         ] {
             assert_eq!(class(text), expected, "{text:?}");

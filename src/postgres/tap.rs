@@ -1,7 +1,7 @@
 //! The stream under the protocol: passes every byte on and remembers what it has shown.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     sync::{
         Arc,
@@ -204,7 +204,7 @@ impl<S: AsyncRead + TakeBack + Unpin> AsyncRead for Tap<S> {
         let tap = &mut *self;
         let before = buf.filled().len();
         let polled = Pin::new(&mut tap.stream).poll_read(cx, buf);
-        tap.parked = polled.is_pending();
+        let was_parked = mem::replace(&mut tap.parked, polled.is_pending());
         let new = buf.filled().get(before..).unwrap_or_default();
         if !new.is_empty() {
             tap.framing.incoming(new);
@@ -220,7 +220,9 @@ impl<S: AsyncRead + TakeBack + Unpin> AsyncRead for Tap<S> {
             let [a, b, c, d, e] = tap.framing.fatal().unwrap_or_default();
             tap.watch.fatal.store(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]), Ordering::Release);
         }
-        tap.publish();
+        if !new.is_empty() || tap.parked != was_parked {
+            tap.publish();
+        }
         polled
     }
 }
