@@ -128,8 +128,15 @@ async fn role_of(session: &Session) -> Result<Role, Error> {
 /// Tells the pool if the server has reported since the last look that it is not what is wanted: one that was promoted in
 /// place, or whose default has turned. A session's own SET looks the same, and costs each session a question.
 pub(crate) fn heed(target: Target, session: &Session) {
-    let turned = session.direct && session.seen().watch().take_turned();
-    if turned && reported(session.seen()).is_some_and(|role| !target.accepts(role)) {
+    // Whenever a session comes back; a server reports something once in its life.
+    if session.direct && session.seen().watch().take_turned() {
+        heed_turned(target, session);
+    }
+}
+
+#[cold]
+fn heed_turned(target: Target, session: &Session) {
+    if reported(session.seen()).is_some_and(|role| !target.accepts(role)) {
         session.observer.demoted();
     }
 }
