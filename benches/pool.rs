@@ -1,34 +1,38 @@
 //! What a session costs that is there: relink's pool beside others, on a real PostgreSQL.
 //!
-//! `cargo bench --bench pool`
+//! `cargo bench --bench pool [-- rounds]`
 //!
-//! One runtime of two workers, 16 slots everywhere, sessions dialed before the clock starts. Each time is
-//! the wall time of all operations divided by their number, whoever carried them out.
+//! One runtime of two workers, 16 slots everywhere, sessions dialed before the clock starts. All contenders of a row take
+//! turns, a tenth to a fifth of a second each, in every round, for a machine that is slower for a while is slower for all of them.
+//! Times are the wall time of all operations divided by their number, whoever carried them out; a ratio is relink's to
+//! that of the same round.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a benchmark that cannot be set up says why and ends"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up says why and ends")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::{
+    env,
     future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bb8_postgres::PostgresConnectionManager;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
-use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod};
+use deadpool_postgres::{Manager, ManagerConfig, QueueMode, RecyclingMethod};
 use futures_util::future::join_all;
 use relink::Policy;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls};
 
 const SLOTS: u16 = 16;
+
+/// How long a contender's turn takes at least.
+const TURN: Duration = Duration::from_millis(100);
 
 /// Carries `times` operations out in `tasks` tasks side by side.
 async fn spread<F: Future<Output = ()> + Send>(
@@ -61,6 +65,7 @@ struct Stage {
     url: String,
     relink: relink::postgres::Pool,
     deadpool_fast: deadpool_postgres::Pool,
+    deadpool_lifo: deadpool_postgres::Pool,
     deadpool_verified: deadpool_postgres::Pool,
     bb8: bb8::Pool<PostgresConnectionManager<NoTls>>,
     bb8_tested: bb8::Pool<PostgresConnectionManager<NoTls>>,
@@ -86,8 +91,9 @@ impl Stage {
         });
         let stage = Self {
             relink,
-            deadpool_fast: deadpool(&url, RecyclingMethod::Fast),
-            deadpool_verified: deadpool(&url, RecyclingMethod::Verified),
+            deadpool_fast: deadpool(&url, RecyclingMethod::Fast, QueueMode::Fifo),
+            deadpool_lifo: deadpool(&url, RecyclingMethod::Fast, QueueMode::Lifo),
+            deadpool_verified: deadpool(&url, RecyclingMethod::Verified, QueueMode::Fifo),
             bb8,
             bb8_tested,
             bare: Arc::new(bare),
@@ -104,30 +110,79 @@ impl Stage {
         let all = || 0..SLOTS;
         drop(join_all(all().map(|_| self.relink.get())).await);
         drop(join_all(all().map(|_| self.deadpool_fast.get())).await);
+        drop(join_all(all().map(|_| self.deadpool_lifo.get())).await);
         drop(join_all(all().map(|_| self.deadpool_verified.get())).await);
         drop(join_all(all().map(|_| self.bb8.get())).await);
         drop(join_all(all().map(|_| self.bb8_tested.get())).await);
     }
 
-    fn measure<F: Future<Output = ()> + Send>(
+    /// A contender that carries `operation` out.
+    fn contender<F: Future<Output = ()> + Send>(
         &self,
-        group: &mut BenchmarkGroup<'_, WallTime>,
-        name: &str,
-        tasks: u16,
+        name: &'static str,
         operation: impl Fn(usize) -> F + Clone + Send + 'static,
-    ) {
-        let id = format!("{name}, {tasks} {}", if tasks == 1 { "task" } else { "tasks" });
-        group.throughput(Throughput::Elements(1));
-        group.bench_function(id, |b| {
-            b.iter_custom(|times| self.runtime.block_on(spread(tasks, times, operation.clone())));
-        });
+    ) -> Contender<'_> {
+        let run = move |tasks, times| self.runtime.block_on(spread(tasks, times, operation.clone()));
+        Contender { name, run: Box::new(run), times: 1, each: Vec::new() }
     }
 }
 
-fn deadpool(url: &str, recycling_method: RecyclingMethod) -> deadpool_postgres::Pool {
+/// One that takes part in a row.
+struct Contender<'a> {
+    name: &'static str,
+    run: Box<dyn Fn(u16, u64) -> Duration + 'a>,
+    /// How many operations fill a turn.
+    times: u64,
+    /// What one operation took, in microseconds, round by round.
+    each: Vec<f64>,
+}
+
+impl Contender<'_> {
+    fn turn(&self, tasks: u16) -> f64 {
+        (self.run)(tasks, self.times).as_secs_f64() * 1e6 / self.times as f64
+    }
+
+    /// Finds how many operations fill a turn.
+    fn warm_up(&mut self, tasks: u16, turn: Duration) {
+        while (self.run)(tasks, self.times) < turn {
+            self.times *= 2;
+        }
+    }
+}
+
+/// All contenders by turns; the first is relink, whose ratio to each other is printed.
+fn compare(operation: &str, tasks: u16, rounds: usize, turn: Duration, mut contenders: Vec<Contender<'_>>) {
+    for contender in &mut contenders {
+        contender.warm_up(tasks, turn);
+    }
+    for round in 0..rounds {
+        // Nobody is always behind the same one.
+        let first = round % contenders.len();
+        let (before, from) = contenders.split_at_mut(first);
+        for contender in from.iter_mut().chain(before) {
+            let each = contender.turn(tasks);
+            contender.each.push(each);
+        }
+    }
+    println!("\n{operation}, {tasks} {}", if tasks == 1 { "task" } else { "tasks" });
+    println!("{:<28} {:>9}   {:<16}  {:>12}", "", "median us", "  quartiles", "relink's / it");
+    let relink = contenders.first().map(|relink| relink.each.clone()).unwrap_or_default();
+    for Contender { name, each, .. } in contenders {
+        let ratios = relink.iter().zip(&each).map(|(ours, theirs)| ours / theirs).collect();
+        let ([low, median, high], [least, ratio, most]) = (quartiles(each), quartiles(ratios));
+        println!("{name:<28} {median:>9.3}   {low:>7.3}..{high:<7.3}  {ratio:>6.3} ({least:.3}..{most:.3})");
+    }
+}
+
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values.get(values.len() * quarter / 4).copied().unwrap_or(f64::NAN))
+}
+
+fn deadpool(url: &str, recycling_method: RecyclingMethod, queue: QueueMode) -> deadpool_postgres::Pool {
     let config = url.parse().expect("a configuration");
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
-    deadpool_postgres::Pool::builder(manager).max_size(SLOTS.into()).build().expect("a pool")
+    deadpool_postgres::Pool::builder(manager).max_size(SLOTS.into()).queue_mode(queue).build().expect("a pool")
 }
 
 async fn bb8(url: &str, test: bool) -> bb8::Pool<PostgresConnectionManager<NoTls>> {
@@ -146,53 +201,48 @@ async fn select(client: &Client) {
     client.simple_query("SELECT 1").await.expect("an answer");
 }
 
-/// Carries the same out for each pool; `$use` sees a session.
+/// A contender for each pool that carries the same out; `$use` sees a session.
 macro_rules! each_pool {
-    ($stage:expr, $group:expr, $tasks:expr, |$session:ident| $use:expr) => {{
-        let stage = $stage;
-        let pool = stage.relink.clone();
-        stage.measure($group, "relink", $tasks, move |_| each_pool!(@ pool, $session, $use));
-        let pool = stage.deadpool_fast.clone();
-        stage.measure($group, "deadpool fast", $tasks, move |_| each_pool!(@ pool, $session, $use));
-        let pool = stage.deadpool_verified.clone();
-        stage.measure($group, "deadpool verified", $tasks, move |_| each_pool!(@ pool, $session, $use));
-        let pool = stage.bb8.clone();
-        stage.measure($group, "bb8 unchecked", $tasks, move |_| each_pool!(@ pool, $session, $use));
-        let pool = stage.bb8_tested.clone();
-        stage.measure($group, "bb8 tested", $tasks, move |_| each_pool!(@ pool, $session, $use));
-    }};
-    (@ $pool:ident, $session:ident, $use:expr) => {{
-        let pool = $pool.clone();
-        async move {
-            let $session = pool.get().await.expect("a session");
-            $use;
-        }
+    ($stage:expr, |$session:ident| $use:expr) => {
+        vec![
+            each_pool!(@ $stage, relink, "relink", $session, $use),
+            each_pool!(@ $stage, deadpool_fast, "deadpool fast", $session, $use),
+            each_pool!(@ $stage, deadpool_lifo, "deadpool fast, last first", $session, $use),
+            each_pool!(@ $stage, deadpool_verified, "deadpool verified", $session, $use),
+            each_pool!(@ $stage, bb8, "bb8 unchecked", $session, $use),
+            each_pool!(@ $stage, bb8_tested, "bb8 tested", $session, $use),
+        ]
+    };
+    (@ $stage:expr, $pool:ident, $name:literal, $session:ident, $use:expr) => {{
+        let pool = $stage.$pool.clone();
+        $stage.contender($name, move |_| {
+            let pool = pool.clone();
+            async move {
+                let $session = pool.get().await.expect("a session");
+                $use;
+            }
+        })
     }};
 }
 
-fn pools(c: &mut Criterion) {
+fn main() {
+    // `cargo bench` says `--bench`; `cargo test --bench` does not, and asks for little.
+    let test = !env::args().any(|arg| arg == "--bench");
+    let rounds = env::args().find_map(|arg| arg.parse().ok()).unwrap_or(if test { 1 } else { 41 });
+    let turn = if test { Duration::from_millis(1) } else { TURN };
     let stage = Stage::build();
-    let mut group = c.benchmark_group("acquire and release");
     for tasks in [1, 64] {
-        each_pool!(&stage, &mut group, tasks, |session| drop(session));
+        compare("acquire and release", tasks, rounds, turn, each_pool!(&stage, |session| drop(session)));
     }
-    group.finish();
-
-    let mut group = c.benchmark_group("get and SELECT 1");
     for tasks in [1, 64] {
-        each_pool!(&stage, &mut group, tasks, |session| select(&session).await);
-        let bare = Arc::clone(&stage.bare);
-        stage.measure(&mut group, "16 bare clients, pipelined", tasks, move |task| {
-            let bare = Arc::clone(&bare);
-            async move { select(&bare[task % bare.len()]).await }
-        });
+        let mut contenders = each_pool!(&stage, |session| select(&session).await);
+        contenders.push(bare(&stage, "one bare client a task", |task, _| task));
+        contenders.push(bare(&stage, "bare clients in turn", |task, call| task + call));
+        compare("get and SELECT 1", tasks, rounds, turn, contenders);
     }
-    group.finish();
-
-    let mut group = c.benchmark_group("short transaction");
     for tasks in [50, 100] {
         let pool = stage.relink.clone();
-        stage.measure(&mut group, "relink", tasks, move |_| {
+        let relink = stage.contender("relink", move |_| {
             let pool = pool.clone();
             async move {
                 let mut session = pool.get().await.expect("a session");
@@ -200,12 +250,25 @@ fn pools(c: &mut Criterion) {
             }
         });
         let url: Arc<str> = stage.url.as_str().into();
-        stage.measure(&mut group, "a connection per call", tasks, move |_| {
+        let fresh = stage.contender("a connection per call", move |_| {
             let url = Arc::clone(&url);
             async move { transact(&mut connect(&url).await).await }
         });
+        compare("short transaction", tasks, rounds, turn, vec![relink, fresh]);
     }
-    group.finish();
+}
+
+/// `SELECT 1` on one of 16 clients that nobody has to ask for, up to four statements pipelined on each with 64 tasks;
+/// `which` of them, by the task and the number of calls before.
+fn bare<'a>(stage: &'a Stage, name: &'static str, which: fn(usize, usize) -> usize) -> Contender<'a> {
+    let (clients, calls) = (Arc::clone(&stage.bare), Arc::new(AtomicUsize::new(0)));
+    stage.contender(name, move |task| {
+        let (clients, calls) = (Arc::clone(&clients), Arc::clone(&calls));
+        async move {
+            let chosen = which(task, calls.fetch_add(1, Ordering::Relaxed)) % clients.len();
+            select(clients.get(chosen).expect("it is below their number")).await;
+        }
+    })
 }
 
 async fn transact(client: &mut Client) {
@@ -213,13 +276,3 @@ async fn transact(client: &mut Client) {
     select(transaction.client()).await;
     transaction.commit().await.expect("a commit");
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(4));
-    targets = pools
-}
-criterion_main!(benches);
