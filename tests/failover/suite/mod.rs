@@ -361,6 +361,11 @@ impl Scenario {
         }
     }
 
+    /// How often it is run when nobody says: chance has its part in all but the ten minutes in which nothing happens.
+    pub(crate) fn runs(&self) -> u32 {
+        if matches!(self.play, Play::Calm(_)) { 1 } else { 5 }
+    }
+
     /// One run, on servers of its own.
     pub(crate) async fn run(&self) -> Outcome<Measured> {
         match self.play {
