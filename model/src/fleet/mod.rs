@@ -109,6 +109,35 @@ impl fmt::Debug for Arrivals {
     }
 }
 
+/// Some of the places among the processes of a state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Places(u8);
+
+impl Places {
+    const NONE: Self = Self(0);
+
+    fn with(self, place: u8) -> Self {
+        Self(self.0 | 1 << place)
+    }
+
+    fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    fn each(self) -> impl Iterator<Item = u8> {
+        (0..8).filter(move |place| self.0 >> place & 1 == 1)
+    }
+
+    /// All of its subsets, the empty one first.
+    fn subsets(self) -> impl Iterator<Item = Self> {
+        (0..=self.0).map(Self).filter(move |subset| subset.without(self) == Self::NONE)
+    }
+}
+
 impl Fleet {
     /// So many processes under one policy, with sessions that are open and stable, and an adversary without limits.
     ///
@@ -231,42 +260,36 @@ impl Fleet {
     }
 
     /// Every way in which the dials under way may arrive, once each: orders between which nothing tells are one.
-    fn arrivals(&self, state: &State) -> Vec<Arrivals> {
+    fn arrivals(&self, state: &State, found: &mut impl FnMut(Arrivals)) {
         let ticked = self.ticked(state);
-        let mut found = Vec::new();
-        let knocking: Vec<(u8, Id, u8)> = (0..)
-            .zip(self.of(&ticked))
-            .filter_map(|(place, id)| self.processes.knocking(*id).map(|late| (place, *id, late)))
-            .collect();
-        let subsets = if self.latency == 0 { 1 } else { 1_u32 << knocking.len() };
-        for kept in 0..subsets {
-            let is_kept = |at: usize| kept >> at & 1 == 1;
-            let mut late = knocking.iter().enumerate().filter(|(at, _)| is_kept(*at));
-            if late.any(|(_, (_, _, late))| *late >= self.latency) {
-                continue;
+        let (mut knocking, mut free) = (Places::NONE, Places::NONE);
+        for (place, id) in (0..).zip(self.of(&ticked)) {
+            if let Some(late) = self.processes.knocking(*id) {
+                knocking = knocking.with(place);
+                free = if late < self.latency { free.with(place) } else { free };
             }
-            let all = knocking.iter().enumerate().filter(|(at, _)| !is_kept(*at));
-            let arriving: Vec<(u8, Id)> = all.map(|(_, (place, id, _))| (*place, *id)).collect();
-            self.order(ticked, &arriving, Arrivals::default(), arriving.len(), &mut found);
         }
-        found
+        for late in free.subsets() {
+            let arriving = knocking.without(late);
+            self.order(ticked, arriving, Arrivals::default(), arriving.len(), found);
+        }
     }
 
-    fn order(&self, state: State, left: &[(u8, Id)], so_far: Arrivals, arrivals: usize, found: &mut Vec<Arrivals>) {
-        if left.is_empty() {
-            found.push(so_far);
+    fn order(&self, state: State, left: Places, so_far: Arrivals, arrivals: usize, found: &mut impl FnMut(Arrivals)) {
+        if left == Places::NONE {
+            found(so_far);
             return;
         }
         let choice = if state.up && self.server.chooses(state.backlog) { left.len() } else { 1 };
-        for (at, (place, id)) in left.iter().enumerate().take(choice) {
-            let same = left.iter().take(at).any(|(_, known)| known == id);
+        let id = |place: u8| state.processes.get(usize::from(place));
+        for place in left.each().take(choice) {
+            let same = left.each().take_while(|other| *other < place).any(|other| id(other) == id(place));
             if same {
                 continue;
             }
             let mut next = state;
-            self.arrive(&mut next, *place, arrivals);
-            let rest: Vec<(u8, Id)> = left.iter().filter(|(other, _)| other != place).copied().collect();
-            self.order(next, &rest, so_far.and(*place), arrivals, found);
+            self.arrive(&mut next, place, arrivals);
+            self.order(next, left.without(Places::NONE.with(place)), so_far.and(place), arrivals, found);
         }
     }
 
@@ -294,7 +317,7 @@ impl Model for Fleet {
             actions.extend((0..).take(outcomes).map(Action::Draw));
             return;
         }
-        actions.extend(self.arrivals(state).into_iter().map(Action::Tick));
+        self.arrivals(state, &mut |arrivals| actions.push(Action::Tick(arrivals)));
         if !self.crashes {
             return;
         }
