@@ -9,7 +9,7 @@ use relink::{
 use super::{
     Bug, Finding, Law, Level,
     grid::{Place, around, edges},
-    link_law, premise,
+    link_law, premise, tell,
 };
 
 /// Late enough for every span of the default policy to have passed, as no day is.
@@ -150,8 +150,12 @@ impl super::Grid for Grid {
     fn judge(&self, link: &Link, bug: Option<Bug>) -> Option<Finding> {
         self.events_of(link).find_map(|event| {
             let law = link_law::broken(&self.policy, *link, event, bug)?;
-            let became = link.step(&self.policy, NOW, event);
-            Some(Finding { law, step: [format!("{link:?}"), format!("{event:?} at {NOW:?}"), format!("{became:?}")] })
+            let (next, command) = link_law::step(&self.policy, *link, NOW, event, bug);
+            let mut became = tell::shown(&next, NOW);
+            if let Some(command) = command {
+                became += &format!("; {}", tell::shown(&command, NOW));
+            }
+            Some(Finding { law, step: [tell::shown(link, NOW), tell::shown(&event, NOW), became] })
         })
     }
 }

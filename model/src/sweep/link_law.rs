@@ -7,14 +7,17 @@ use relink::{
 
 use super::{Bug, Law, link::NOW};
 
-type Next = (Link, Option<Command>);
+pub(super) type Next = (Link, Option<Command>);
+
+/// A step, as a bug has it.
+pub(super) fn step(policy: &Checked, link: Link, now: Time, event: Event, bug: Option<Bug>) -> Next {
+    let next = link.step(policy, now, event);
+    bug.map_or(next, |bug| bug.of_link(link, now, event, next))
+}
 
 /// The first law that the step from `link` at `event` breaks.
 pub(super) fn broken(policy: &Checked, link: Link, event: Event, bug: Option<Bug>) -> Option<Law> {
-    let step = |link: Link, now, event| {
-        let next = link.step(policy, now, event);
-        bug.map_or(next, |bug| bug.of_link(link, now, event, next))
-    };
+    let step = |link: Link, now, event| step(policy, link, now, event, bug);
     let next = step(link, NOW, event);
     let laws: [(Law, bool); 8] = [
         (Law::S6, is_inert(link, event, next)),

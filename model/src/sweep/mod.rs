@@ -15,6 +15,7 @@ mod pacer;
 mod pacer_law;
 mod premise;
 mod scratch;
+mod tell;
 
 use std::{
     num::NonZero,

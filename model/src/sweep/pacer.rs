@@ -12,6 +12,7 @@ use super::{
     pacer_law::{self, Case, Moment},
     premise,
     scratch::{Back, Scratch},
+    tell,
 };
 
 /// Late enough for every span of the policies to have passed.
@@ -243,18 +244,22 @@ impl Grid {
         bug: Option<Bug>,
     ) -> Option<Finding> {
         let (before, at) = (moment.before, moment.at);
-        let found = |law, event, became| Finding { law, step: [format!("{before:?}"), event, became] };
+        let found = |law, event, became| Finding { law, step: [tell::pacer(before, at), event, became] };
         if let Some(law) = moment.broken() {
-            let became = format!("{:?}", pacer.at(at).parts());
-            return Some(found(law, format!("nothing until {at:?}"), became));
+            let became = tell::change(before, &pacer.at(at).parts(), at);
+            return Some(found(law, "nothing has happened since".to_owned(), became));
         }
         for event in self.events.iter().copied() {
             let case = Case::new(moment, event);
             for chance in WORDS {
                 if let Some(law) = case.broken(chance, scratch, bug) {
-                    let (after, command) = pacer.step(&self.policy, at, event, chance);
-                    let event = format!("{event:?} at {at:?}, chance {chance}");
-                    return Some(found(law, event, format!("{:?}, {command:?}", after.parts())));
+                    let mut after = *pacer;
+                    let command = case.step(&mut after, chance, bug);
+                    let mut became = tell::change(before, &after.parts(), at);
+                    if let Some(command) = command {
+                        became += &format!("; {}", tell::shown(&command, at));
+                    }
+                    return Some(found(law, format!("{}, chance {chance}", tell::shown(&event, at)), became));
                 }
             }
         }

@@ -240,7 +240,7 @@ impl<'a> Case<'a> {
     }
 
     /// The step in place: a sweep copies a pacer no more often than it must.
-    fn step(&self, after: &mut Pacer, chance: u64, bug: Option<Bug>) -> Option<Command> {
+    pub(super) fn step(&self, after: &mut Pacer, chance: u64, bug: Option<Bug>) -> Option<Command> {
         let command = after.apply(self.moment.policy, self.moment.at, self.event, chance);
         let Some(bug) = bug else { return command };
         let (wrong, command) = bug.of_pacer(self, (*after, command));
