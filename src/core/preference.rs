@@ -45,3 +45,35 @@ impl Preference {
         Self { passed_over: lately.map(|at| frame.since(at, window)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Span = Span::from_secs(600);
+
+    fn second(second: u64) -> Time {
+        Time::from_millis(1_000 * second)
+    }
+
+    #[test]
+    fn a_primary_is_passed_over_once_in_each_window() {
+        let mut preference = Preference::default();
+        let at = [5, 5, 604, 605, 606, 9_000].map(|at| preference.passes_over(second(at), WINDOW));
+        assert_eq!(at, [true, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_frame_shows_what_is_left_of_the_window() {
+        let (mut preference, origin) = (Preference::default(), second(10_000));
+        assert!(preference.passes_over(second(5), WINDOW));
+        let seen_at = |now: u64| {
+            let frame = Frame { now: second(now), origin, dials: &[], leases: &[], topology: 0 };
+            preference.seen_from(WINDOW, &frame)
+        };
+        let mut seen = seen_at(604);
+        assert!(!seen.passes_over(origin, WINDOW), "a second is left of it");
+        assert!(seen.passes_over(second(10_001), WINDOW), "and then it is over");
+        assert_eq!(seen_at(605), Preference::default(), "what is over is forgotten");
+    }
+}
