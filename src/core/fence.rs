@@ -77,8 +77,14 @@ mod tests {
         assert_eq!(admit(7, 2), Standing::Known);
         assert_eq!(admit(7, 3), Standing::Newer, "a promotion");
         assert_eq!(admit(7, 2), Standing::Replaced { by: 3 }, "the primary before it");
-        assert_eq!(admit(8, 1), Standing::Known, "another database");
+        assert_eq!(admit(8, 2), Standing::Known, "another database");
+        assert_eq!(fence.latest(), Some(History { system: 8, timeline: 2 }));
         fence.forget();
-        assert_eq!(fence.admit(History { system: 7, timeline: 1 }), Standing::Known);
+        assert_eq!(fence.latest(), None);
+        assert_eq!(
+            fence.admit(History { system: 8, timeline: 1 }),
+            Standing::Known,
+            "nothing is known of others any more"
+        );
     }
 }
