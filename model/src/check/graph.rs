@@ -1,6 +1,6 @@
 //! The whole reachable graph of a model.
 
-use std::{hash::BuildHasher, time::Instant};
+use std::{hash::BuildHasher, ops::Range, time::Instant};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -13,6 +13,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// Bytes of states, their index and their transitions, at any moment; and of these together with what judging them takes.
+    /// What the 32 states lead to that are being expanded is not counted.
     pub bytes: usize,
 }
 
@@ -65,7 +66,7 @@ impl Shape {
         u32::try_from(self.off.0.len().saturating_sub(1)).unwrap_or(NONE)
     }
 
-    pub(super) fn edges(&self, id: u32) -> std::ops::Range<u32> {
+    pub(super) fn edges(&self, id: u32) -> Range<u32> {
         self.off[id]..self.off[id + 1]
     }
 
@@ -117,14 +118,16 @@ pub fn explore_watched<M: Chance>(
     let mut search = Search::new(model, limit);
     for state in model.init_states() {
         if model.within_boundary(&state) {
-            search.intern(state, NONE)?;
+            let half = search.half_hash(&state);
+            search.intern(state, NONE, half)?;
         }
     }
-    let (mut next, mut actions) = (0, Vec::new());
-    while (next as usize) < search.states.0.len() {
-        search.expand(next, &mut actions)?;
-        next += 1;
-        if next % (1 << 16) == 0 {
+    let (mut next, mut actions, mut successors) = (0, Vec::new(), Vec::new());
+    while next < search.found() {
+        let batch = next..search.found().min(next.saturating_add(BATCH));
+        next = batch.end;
+        search.expand(batch.clone(), &mut actions, &mut successors)?;
+        if batch.start >> 16 != batch.end >> 16 {
             found(search.states.0.len());
         }
     }
@@ -197,7 +200,7 @@ impl<M: Chance> Graph<'_, M> {
         self.ids().find(|id| holds(self.model, &self.states[*id]))
     }
 
-    pub(super) fn ids(&self) -> std::ops::Range<u32> {
+    pub(super) fn ids(&self) -> Range<u32> {
         0..self.shape.len()
     }
 }
@@ -240,10 +243,26 @@ struct Entry {
 }
 
 impl Entry {
-    /// What stands for the hash of the state.
-    fn hash(&self) -> u64 {
-        u64::from(self.half) << 32 | u64::from(self.half)
+    /// What stands for the hash of a state of which this is half.
+    fn hash_of(half: u32) -> u64 {
+        u64::from(half) << 32 | u64::from(half)
     }
+
+    fn hash(&self) -> u64 {
+        Self::hash_of(self.half)
+    }
+}
+
+/// How many states are expanded at once.
+const BATCH: u32 = 32;
+
+/// Where a transition leads.
+struct Successor<S> {
+    state: S,
+    parent: u32,
+    half: u32,
+    /// Its number, where it is known to have one; else [`NONE`].
+    known: u32,
 }
 
 /// An exploration under way.
@@ -274,21 +293,56 @@ impl<'m, M: Chance> Search<'m, M> {
         }
     }
 
-    /// Appends the transitions of a state, of which all before were expanded.
-    fn expand(&mut self, id: u32, actions: &mut Vec<M::Action>) -> Result<(), Stopped> {
-        self.mark_offset()?;
-        self.model.actions(&self.states[id], actions);
-        for action in actions.drain(..) {
-            let Some(next) = self.model.next_state(&self.states[id], action) else { continue };
-            if !self.model.within_boundary(&next) {
-                self.cut += 1;
-                continue;
+    /// The number that the next new state will have.
+    fn found(&self) -> u32 {
+        u32::try_from(self.states.0.len()).unwrap_or(NONE)
+    }
+
+    /// Appends the transitions of a few states, of which all before were expanded.
+    fn expand(
+        &mut self,
+        batch: Range<u32>,
+        actions: &mut Vec<M::Action>,
+        successors: &mut Vec<Successor<M::State>>,
+    ) -> Result<(), Stopped> {
+        for parent in batch.clone() {
+            self.model.actions(&self.states[parent], actions);
+            for action in actions.drain(..) {
+                let Some(state) = self.model.next_state(&self.states[parent], action) else { continue };
+                if self.model.within_boundary(&state) {
+                    let half = self.half_hash(&state);
+                    successors.push(Successor { state, parent, half, known: NONE });
+                } else {
+                    self.cut += 1;
+                }
             }
-            let next = self.intern(next, id)?;
-            self.held.grow(&mut self.dst.0, self.states.0.len())?;
-            self.dst.0.push(next);
         }
-        Ok(())
+        // Each takes an access to the index and one to a state, both far away in memory. The processor waits for those of a
+        // batch at once where they do not depend on each other.
+        for Successor { half, known, .. } in &mut *successors {
+            let likely = self.index.find(Entry::hash_of(*half), |entry| entry.half == *half);
+            *known = likely.map_or(NONE, |entry| entry.id);
+        }
+        for Successor { state, known, .. } in &mut *successors {
+            if *known != NONE && self.states[*known] != *state {
+                *known = NONE;
+            }
+        }
+        let mut unmarked = batch.clone();
+        for Successor { state, parent, half, known } in successors.drain(..) {
+            while unmarked.start <= parent {
+                self.mark_offset()?;
+                unmarked.start += 1;
+            }
+            let to = if known == NONE { self.intern(state, parent, half)? } else { known };
+            self.held.grow(&mut self.dst.0, self.states.0.len())?;
+            self.dst.0.push(to);
+        }
+        unmarked.try_for_each(|_| self.mark_offset())
+    }
+
+    fn half_hash(&self, state: &M::State) -> u32 {
+        u32::try_from(self.hasher.hash_one(state) >> 32).unwrap_or_default()
     }
 
     fn mark_offset(&mut self) -> Result<(), Stopped> {
@@ -300,9 +354,8 @@ impl<'m, M: Chance> Search<'m, M> {
     }
 
     /// The number of a state, a new one if it was never seen.
-    fn intern(&mut self, state: M::State, parent: u32) -> Result<u32, Stopped> {
-        let half = u32::try_from(self.hasher.hash_one(&state) >> 32).unwrap_or_default();
-        let hash = Entry { id: NONE, half }.hash();
+    fn intern(&mut self, state: M::State, parent: u32, half: u32) -> Result<u32, Stopped> {
+        let hash = Entry::hash_of(half);
         if let Some(known) = self.index.find(hash, |entry| entry.half == half && self.states[entry.id] == state) {
             return Ok(known.id);
         }
