@@ -56,7 +56,7 @@ const fn world(name: &'static str, title: &'static str, about: &'static str, bui
 }
 
 /// Every world that has a name: pools, processes, fleets.
-pub static WORLDS: [Named; 48] = [
+pub static WORLDS: [Named; 49] = [
     world("one-link", "one link", "one link and its pacer: everything that can befall a connection", || {
         pool(worlds::one_link(None))
     }),
@@ -86,6 +86,12 @@ pub static WORLDS: [Named; 48] = [
         "a silent peer",
         "one session that may die in silence under a statement, and a server that is asked about it",
         || pool(worlds::silent_peer(None)),
+    ),
+    world(
+        "idle-asker",
+        "an idle asker",
+        "two places, and a session that dies without a word, asked about through the other",
+        || pool(worlds::idle_asker(None)),
     ),
     world(
         "jumping-clock",

@@ -6,8 +6,8 @@ use relink::{
     pool::{Command, Event, Pool},
 };
 use relink_model::worlds::{
-    NOW, changing_pool, fail_over, jumping_clock, one_link, pool_of_two, preferred_standby, replaced_primary,
-    silent_peer, two_endpoints,
+    NOW, changing_pool, fail_over, idle_asker, jumping_clock, one_link, pool_of_two, preferred_standby,
+    replaced_primary, silent_peer, two_endpoints,
     world::{Action, State, World},
 };
 use stateright::Model;
@@ -177,6 +177,7 @@ fn a_frame_loses_nothing_that_a_later_step_reads() {
         walk(changing_pool(None), seed * 1_299_709);
         walk(two_endpoints(None), seed * 15_485_863);
         walk(silent_peer(None), seed * 32_452_843);
+        walk(idle_asker(None), seed * 141_650_939);
         walk(jumping_clock(None), seed * 49_979_687);
         walk(fail_over(None), seed * 67_867_967);
         walk(replaced_primary(None), seed * 86_028_121);

@@ -11,12 +11,12 @@ use relink_model::{
     check::Limit,
     claim::{self, Finding},
     worlds::{
-        bug::Bug, changing_pool, fail_over, jumping_clock, law::Law, one_link, pool_of_two, preferred_standby,
-        replaced_primary, seeded, silent_peer, small_pool, two_endpoints, world::World,
+        bug::Bug, changing_pool, fail_over, idle_asker, jumping_clock, law::Law, one_link, pool_of_two,
+        preferred_standby, replaced_primary, seeded, silent_peer, small_pool, two_endpoints, world::World,
     },
 };
 
-const SHIPPED: [fn(Option<Bug>) -> Option<World>; 10] = [
+const SHIPPED: [fn(Option<Bug>) -> Option<World>; 11] = [
     one_link,
     small_pool,
     pool_of_two,
@@ -26,6 +26,7 @@ const SHIPPED: [fn(Option<Bug>) -> Option<World>; 10] = [
     jumping_clock,
     fail_over,
     replaced_primary,
+    idle_asker,
     preferred_standby,
 ];
 
@@ -75,6 +76,11 @@ fn two_endpoints_hold() {
 #[test]
 fn a_silent_peer_is_noticed() {
     holds(silent_peer(None), 97_613);
+}
+
+#[test]
+fn a_silent_peer_is_noticed_through_an_idle_session() {
+    holds(idle_asker(None), 1_599_762);
 }
 
 #[test]

@@ -139,7 +139,7 @@ const LARGER_PROCESSES: [&str; 3] = ["process-of-3", "three-dials", "last-of-thr
 
 /// A whole pool: the pacer, the links, the leases and those who wait.
 const POOLS: [&str; 6] = ["one-link", "small-pool", "fail-over", "silent-peer", "jumping-clock", "replaced-primary"];
-const LARGER_POOLS: [&str; 4] = ["pool-of-two", "changing-pool", "two-endpoints", "preferred-standby"];
+const LARGER_POOLS: [&str; 5] = ["pool-of-two", "changing-pool", "two-endpoints", "preferred-standby", "idle-asker"];
 
 /// Fleets against every server that cannot serve all at once. The largest of three states of its kind is left to the
 /// full level.

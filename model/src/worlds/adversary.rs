@@ -35,10 +35,11 @@ impl Moves<'_> {
         if let Some(held) = ghost.borrowers.iter().find(doomed) {
             return self.look(held);
         }
-        if !due {
+        let waits = world.prompt && ghost.peers.iter().any(|peer| peer.line != Line::Open);
+        if !due && !waits {
             self.actions.push(Action::Tick);
             self.actions.extend(world.jump.map(|_| Action::Jump));
-        } else if world.jump.is_none() || !asked || world.bug == Some(Bug::TimersFirst) {
+        } else if due && (world.jump.is_none() || !asked || world.bug == Some(Bug::TimersFirst)) {
             self.drawn(Event::Elapsed);
         }
         for peer in &ghost.peers {

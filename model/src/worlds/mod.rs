@@ -10,6 +10,7 @@
 //! * [`two_endpoints`]: one place, two endpoints: order, hedging, a hold of one and of both.
 //! * [`silent_peer`]: a session that dies without a word under its borrower (L6), whose statement may come to the server when
 //!   its caller has been told of the loss (S14).
+//! * [`idle_asker`]: the same with a second place, whose idle session asks about the first.
 //! * [`jumping_clock`]: a clock that stands still or jumps while every session lives (S19).
 //! * [`fail_over`]: two endpoints that take turns at being the primary (L3).
 //! * [`replaced_primary`]: two endpoints, of which the first is replaced as the primary without its knowledge, and known by its
@@ -30,10 +31,10 @@
 //! * [`changing_pool`]: the end after a pause for ever; what must happen in the end is judged in the pools that do not change.
 //! * [`two_endpoints`]: the stop, jitter; L1 with the second endpoint good, the first hostile. A dial of the good one that is
 //!   slow but within the ceiling of the dial deadline is judged by the worlds of [`pacing`](crate::pacing).
-//! * [`silent_peer`]: whoever waits on the dead session does not cancel; an idle session that asks (a place more); an endpoint
-//!   that refuses the asker, so that its sessions are spared; a pause, in which no asker may be dialed, so that they are spared
-//!   too; the stop, after which nobody is asked about: a lease is cut at the drain deadline; how long a real server takes to
-//!   know that it is dead.
+//! * [`silent_peer`]: whoever waits on the dead session does not cancel; an endpoint that refuses the asker, so that its
+//!   sessions are spared; a pause, in which no asker may be dialed, so that they are spared too; the stop, after which nobody
+//!   is asked about: a lease is cut at the drain deadline; how long a real server takes to know that it is dead.
+//! * [`idle_asker`]: the same, dials that fail, and dials and closes that take time.
 //! * [`jumping_clock`]: answers that had not come before the jump, lost sessions, a clock that runs backwards.
 //! * [`replaced_primary`]: a second promotion; a server that does not tell its timeline, or had told it before the promotion;
 //!   other events between an answer of the new primary and what is told of the old ones.
@@ -153,6 +154,7 @@ fn around(name: &'static str, policy: Policy, endpoints: u8, bug: Option<Bug>) -
         pause: false,
         sizes: &[],
         silence: None,
+        prompt: false,
         jump: None,
         roles: false,
         fenced: false,
@@ -251,6 +253,26 @@ pub fn silent_peer(bug: Option<Bug>) -> Option<World> {
     world.returns = &[Work::AtRest];
     world.stop = false;
     world.silence = Some(ms(2) + ms(1) * 2);
+    Some(world)
+}
+
+/// Two places, one of them idle more often than not: a session that may die in silence while its borrower waits for an
+/// answer is asked about through the idle one. Dials and closes have their answers in the moment in which they begin: those
+/// that take time are in [`silent_peer`].
+pub fn idle_asker(bug: Option<Bug>) -> Option<World> {
+    let mut policy = smallest(smaller(reduced(2)));
+    policy.dial_deadline = ms(1);
+    policy.dial_deadline_max = ms(1);
+    policy.patience = Some(ms(1));
+    let mut world = around("an idle asker", steady(policy), 1, bug)?;
+    world.words = &EITHER;
+    world.faults = &[];
+    world.prompt = true;
+    world.acquire = ms(1);
+    world.works = &[Work::AtRest, Work::Statement { durable: true }];
+    world.returns = &[Work::AtRest];
+    world.stop = false;
+    world.silence = Some(ms(1) + ms(1) * 2);
     Some(world)
 }
 

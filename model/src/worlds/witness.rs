@@ -15,7 +15,8 @@ fn some_link(state: &State, is: impl Fn(&Link) -> bool) -> bool {
 
 /// Every witness of a world.
 pub(super) fn witnesses(world: &World) -> Vec<Claim<World>> {
-    let of_this = [borrowers(world), endpoints(world), ends(world), roles(world), finally::witnesses(world)];
+    let of_this =
+        [dials(world), borrowers(world), endpoints(world), ends(world), roles(world), finally::witnesses(world)];
     always().into_iter().chain(of_this.into_iter().flatten()).collect()
 }
 
@@ -27,6 +28,16 @@ fn always() -> Vec<Claim<World>> {
         Claim::<World>::reaches("a waiter while dialing", |_, state| {
             !state.ghost.queue.is_empty() && some_link(state, |link| matches!(link, Link::Dialing { .. }))
         }),
+        Claim::<World>::reaches("an outage that settles", |_, state| state.pool.pacer().settles_at().is_some()),
+    ]
+}
+
+/// What becomes of dials that are given up, where they take time.
+fn dials(world: &World) -> Vec<Claim<World>> {
+    if world.prompt {
+        return Vec::new();
+    }
+    vec![
         Claim::<World>::reaches("an abandoned dial", |_, state| {
             state.ghost.peers.iter().any(|peer| peer.line == Line::Aborting)
         }),
@@ -36,7 +47,6 @@ fn always() -> Vec<Claim<World>> {
                 if state.ghost.peer(*dial).is_some_and(|peer| peer.late))
             })
         }),
-        Claim::<World>::reaches("an outage that settles", |_, state| state.pool.pacer().settles_at().is_some()),
     ]
 }
 
@@ -111,6 +121,14 @@ fn ends(world: &World) -> Vec<Claim<World>> {
     if world.silence.is_some() {
         all.push(Claim::<World>::reaches("a statement is carried out after its loss was told", |_, state| {
             state.ghost.appeared
+        }));
+    }
+    if world.policy.patience.is_some() && world.policy.max_size > 1 {
+        all.push(Claim::<World>::reaches("an idle session that asks", |_, state| {
+            let asks =
+                |link: &Link, place| matches!(link, Link::Suspected { asker: Some(asker), .. } if *asker == place);
+            let mut idle = state.pool.links().iter().zip(0..).filter(|(link, _)| matches!(link, Link::Probing { .. }));
+            idle.any(|(_, place)| some_link(state, |link| asks(link, place)))
         }));
     }
     if world.policy.patience.is_some() {

@@ -60,6 +60,8 @@ pub struct World {
     pub sizes: &'static [u16],
     /// A session may die in silence while its borrower waits for an answer, and must be noticed within this.
     pub silence: Option<Span>,
+    /// Dials and closes have their answers before time passes.
+    pub prompt: bool,
     /// The clock may jump this far. Then no session is lost, every answer is good, and all that came in time
     /// are told before a timer.
     pub jump: Option<Span>,
