@@ -67,14 +67,15 @@ impl Reader {
         }
     }
 
-    /// Takes whole messages off `bytes` from here on, as long as each is one of `idle`: rows are not looked into.
-    pub(crate) fn pass_over(&mut self, bytes: &mut &[u8], idle: impl Fn(u8) -> bool) {
+    /// Takes whole messages off `bytes` from here on, as long as nothing is to be learnt from each: rows are
+    /// not looked into.
+    pub(crate) fn pass_over(&mut self, bytes: &mut &[u8], tells_nothing: impl Fn(u8) -> bool) {
         if self.have > 0 {
             return;
         }
         while let Some(&[tag, a, b, c, d]) = bytes.first_chunk() {
             let length = u32::from_be_bytes([a, b, c, d]);
-            let possible = (4..LENGTH_MAX).contains(&length) && idle(tag);
+            let possible = (4..LENGTH_MAX).contains(&length) && tells_nothing(tag);
             let behind = usize::try_from(length).ok().filter(|_| possible).and_then(|length| length.checked_add(1));
             let Some(rest) = behind.and_then(|behind| bytes.get(behind..)) else { return };
             *bytes = rest;

@@ -128,7 +128,7 @@ async fn role_of(session: &Session) -> Result<Role, Error> {
 /// Tells the pool if the server has reported since the last look that it is not what is wanted: one that was promoted in
 /// place, or whose default has turned. A session's own SET looks the same, and costs each session a question.
 pub(crate) fn heed(target: Target, session: &Session) {
-    // Whenever a session comes back; a server reports something once in its life.
+    // This is on the path of every return, and what follows a report almost never.
     if session.direct && session.seen().watch().take_turned() {
         heed_turned(target, session);
     }

@@ -13,7 +13,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// Bytes of states, their index and their transitions, at any moment; and of these together with what judging them takes.
-    /// What the 32 states lead to that are being expanded is not counted.
+    /// What the few states lead to that are being expanded is not counted.
     pub bytes: usize,
 }
 
@@ -123,8 +123,8 @@ pub fn explore_watched<M: Chance>(
         }
     }
     let (mut next, mut actions, mut successors) = (0, Vec::new(), Vec::new());
-    while next < search.found() {
-        let batch = next..search.found().min(next.saturating_add(BATCH));
+    while next < search.next_id() {
+        let batch = next..search.next_id().min(next.saturating_add(BATCH));
         next = batch.end;
         search.expand(batch.clone(), &mut actions, &mut successors)?;
         if batch.start >> 16 != batch.end >> 16 {
@@ -294,7 +294,7 @@ impl<'m, M: Chance> Search<'m, M> {
     }
 
     /// The number that the next new state will have.
-    fn found(&self) -> u32 {
+    fn next_id(&self) -> u32 {
         u32::try_from(self.states.0.len()).unwrap_or(NONE)
     }
 

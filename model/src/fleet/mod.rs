@@ -113,6 +113,8 @@ impl fmt::Debug for Arrivals {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Places(u8);
 
+const _: () = assert!(FLEET_MAX <= 8, "a place is a bit");
+
 impl Places {
     const NONE: Self = Self(0);
 

@@ -241,18 +241,22 @@ pub fn two_endpoints(bug: Option<Bug>) -> Option<World> {
 /// about it, and a server that says that it is dead, or nothing, or once that it is too early to tell, and refuses no dial:
 /// to refuse one is not to be silent.
 pub fn silent_peer(bug: Option<Bug>) -> Option<World> {
-    let mut policy = smallest(smaller(reduced(1)));
+    Some(World { faults: &[Fault::TimedOut], ..silent("a silent peer", 1, ms(2), bug)? })
+}
+
+/// A world in which a session may die in silence, and is asked about when its caller has waited for `patience`.
+fn silent(name: &'static str, places: u16, patience: Span, bug: Option<Bug>) -> Option<World> {
+    let mut policy = smallest(smaller(reduced(places)));
     policy.dial_deadline = ms(1);
     policy.dial_deadline_max = ms(1);
-    policy.patience = Some(ms(2));
-    let mut world = around("a silent peer", steady(policy), 1, bug)?;
+    policy.patience = Some(patience);
+    let mut world = around(name, steady(policy), 1, bug)?;
     world.words = &EITHER;
-    world.faults = &[Fault::TimedOut];
     world.acquire = ms(1);
     world.works = &[Work::AtRest, Work::Statement { durable: true }];
     world.returns = &[Work::AtRest];
     world.stop = false;
-    world.silence = Some(ms(2) + ms(1) * 2);
+    world.silence = Some(patience + ms(1) * 2);
     Some(world)
 }
 
@@ -260,20 +264,7 @@ pub fn silent_peer(bug: Option<Bug>) -> Option<World> {
 /// answer is asked about through the idle one. Dials and closes have their answers in the moment in which they begin: those
 /// that take time are in [`silent_peer`].
 pub fn idle_asker(bug: Option<Bug>) -> Option<World> {
-    let mut policy = smallest(smaller(reduced(2)));
-    policy.dial_deadline = ms(1);
-    policy.dial_deadline_max = ms(1);
-    policy.patience = Some(ms(1));
-    let mut world = around("an idle asker", steady(policy), 1, bug)?;
-    world.words = &EITHER;
-    world.faults = &[];
-    world.prompt = true;
-    world.acquire = ms(1);
-    world.works = &[Work::AtRest, Work::Statement { durable: true }];
-    world.returns = &[Work::AtRest];
-    world.stop = false;
-    world.silence = Some(ms(1) + ms(1) * 2);
-    Some(world)
+    Some(World { faults: &[], prompt: true, ..silent("an idle asker", 2, ms(1), bug)? })
 }
 
 /// One place whose sessions live, and whose questions are all answered well; the clock stands still, ticks or jumps.
