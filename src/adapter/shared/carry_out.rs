@@ -134,6 +134,10 @@ impl<C: Connect> Shared<C> {
 impl<C: Connect> Core<C> {
     /// Takes who waits under a name out of the queue.
     pub(super) fn waiter(&mut self, lease: LeaseId) -> Option<Waiter<C>> {
+        // Mostly it is who has waited longest.
+        if self.waiting.front().is_some_and(|first| first.lease == lease) {
+            return self.waiting.pop_front();
+        }
         let place = self.waiting.binary_search_by_key(&lease, |waiter| waiter.lease).ok()?;
         self.waiting.remove(place)
     }

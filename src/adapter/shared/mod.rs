@@ -204,8 +204,13 @@ impl<C: Connect> Shared<C> {
     /// Ends a turn: nobody is woken and nothing is dropped under the lock, for neither a waker nor a
     /// client's drop is relink's code; and a runtime that has ended drops a task where it is spawned.
     fn unlock(self: &Arc<Self>, mut core: MutexGuard<'_, Core<C>>) {
-        // Mostly there is nothing: four empty vectors cost more than the look at them.
-        if core.answers.is_empty() && core.trash.is_empty() && core.births.is_empty() && core.looks.is_empty() {
+        // Mostly there is one answer or none: a vector that is taken away would have to be allocated anew.
+        if core.answers.len() <= 1 && core.trash.is_empty() && core.births.is_empty() && core.looks.is_empty() {
+            let answer = core.answers.pop();
+            drop(core);
+            if let Some(answer) = answer {
+                self.deliver(answer);
+            }
             return;
         }
         let (answers, trash) = (mem::take(&mut core.answers), mem::take(&mut core.trash));
@@ -218,15 +223,19 @@ impl<C: Connect> Shared<C> {
         for (slot, lease, watch) in looks {
             self.look(slot, lease, &watch);
         }
-        for Answer { to, answer } in answers {
-            let undelivered = match to {
-                Some(waiter) => waiter.send(answer).err(),
-                None => Some(answer),
-            };
-            // Who waited is gone: the session comes back as if it had been used.
-            if let Some(Ok(granted)) = undelivered {
-                self.take_back(granted);
-            }
+        for answer in answers {
+            self.deliver(answer);
+        }
+    }
+
+    fn deliver(self: &Arc<Self>, Answer { to, answer }: Answer<C>) {
+        let undelivered = match to {
+            Some(waiter) => waiter.send(answer).err(),
+            None => Some(answer),
+        };
+        // Who waited is gone: the session comes back as if it had been used.
+        if let Some(Ok(granted)) = undelivered {
+            self.take_back(granted);
         }
     }
 
