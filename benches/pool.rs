@@ -3,9 +3,13 @@
 //! `cargo bench --bench pool [-- rounds]`
 //!
 //! One runtime of two workers, 16 slots everywhere, sessions dialed before the clock starts. All contenders of a row take
-//! turns, a tenth to a fifth of a second each, in every round, for a machine that is slower for a while is slower for all of them.
-//! Times are the wall time of all operations divided by their number, whoever carried them out; a ratio is relink's to
-//! that of the same round.
+//! turns, a tenth to a fifth of a second each, in every round and in another order, for a machine that is slower for a while
+//! is slower for all of them. Times are the wall time of all operations divided by their number, whoever carried them out; a
+//! ratio is relink's to that of the same round.
+//!
+//! The workers and the server's processes of each pool are bound to the processors in turn (Linux). Left to itself the kernel
+//! keeps them where they happened to begin, which makes two pools of one kind differ by up to 5 %. How exact a row is shows
+//! *deadpool fast, another*, which is the same once more.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up says why and ends")]
 
@@ -13,10 +17,11 @@
 mod support;
 
 use std::{
-    env,
+    env, fs,
     future::Future,
+    process::{Command, Stdio},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -27,7 +32,7 @@ use deadpool_postgres::{Manager, ManagerConfig, QueueMode, RecyclingMethod};
 use futures_util::future::join_all;
 use relink::Policy;
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 const SLOTS: u16 = 16;
 
@@ -65,6 +70,7 @@ struct Stage {
     url: String,
     relink: relink::postgres::Pool,
     deadpool_fast: deadpool_postgres::Pool,
+    deadpool_again: deadpool_postgres::Pool,
     deadpool_lifo: deadpool_postgres::Pool,
     deadpool_verified: deadpool_postgres::Pool,
     bb8: bb8::Pool<PostgresConnectionManager<NoTls>>,
@@ -76,7 +82,13 @@ struct Stage {
 
 impl Stage {
     fn build() -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let workers = AtomicUsize::new(0);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .on_thread_start(move || bind_thread(workers.fetch_add(1, Ordering::Relaxed)))
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let server = support::Postgres::builder().setting("max_connections", "250").start().expect("a server");
         let url = format!("{}?sslmode=disable", server.url("app"));
         let (relink, bare, bb8, bb8_tested) = runtime.block_on(async {
@@ -92,6 +104,7 @@ impl Stage {
         let stage = Self {
             relink,
             deadpool_fast: deadpool(&url, RecyclingMethod::Fast, QueueMode::Fifo),
+            deadpool_again: deadpool(&url, RecyclingMethod::Fast, QueueMode::Fifo),
             deadpool_lifo: deadpool(&url, RecyclingMethod::Fast, QueueMode::Lifo),
             deadpool_verified: deadpool(&url, RecyclingMethod::Verified, QueueMode::Fifo),
             bb8,
@@ -105,15 +118,21 @@ impl Stage {
         stage
     }
 
-    /// Every pool has all its sessions at once.
+    /// Every pool has all its sessions at once, and each of these its processor.
     async fn warm(&self) {
-        let all = || 0..SLOTS;
-        drop(join_all(all().map(|_| self.relink.get())).await);
-        drop(join_all(all().map(|_| self.deadpool_fast.get())).await);
-        drop(join_all(all().map(|_| self.deadpool_lifo.get())).await);
-        drop(join_all(all().map(|_| self.deadpool_verified.get())).await);
-        drop(join_all(all().map(|_| self.bb8.get())).await);
-        drop(join_all(all().map(|_| self.bb8_tested.get())).await);
+        macro_rules! bind_all {
+            ($($pool:ident),*) => { $(
+                let sessions = join_all((0..SLOTS).map(|_| self.$pool.get())).await;
+                for (place, session) in sessions.iter().enumerate() {
+                    bind_server(session.as_ref().expect("a session"), place).await;
+                }
+                drop(sessions);
+            )* };
+        }
+        bind_all!(relink, deadpool_fast, deadpool_again, deadpool_lifo, deadpool_verified, bb8, bb8_tested);
+        for (place, client) in self.bare.iter().enumerate() {
+            bind_server(client, place).await;
+        }
     }
 
     /// A contender that carries `operation` out.
@@ -155,11 +174,11 @@ fn compare(operation: &str, tasks: u16, rounds: usize, turn: Duration, mut conte
     for contender in &mut contenders {
         contender.warm_up(tasks, turn);
     }
-    for round in 0..rounds {
+    for _ in 0..rounds {
+        let mut order: Vec<_> = contenders.iter_mut().collect();
         // Nobody is always behind the same one.
-        let first = round % contenders.len();
-        let (before, from) = contenders.split_at_mut(first);
-        for contender in from.iter_mut().chain(before) {
+        fastrand::shuffle(&mut order);
+        for contender in order {
             let each = contender.turn(tasks);
             contender.each.push(each);
         }
@@ -197,6 +216,40 @@ async fn connect(url: &str) -> Client {
     client
 }
 
+/// The processors that this process may use, where the system tells (Linux).
+fn processors() -> Vec<u16> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    list.trim().split(',').filter_map(range).flatten().collect()
+}
+
+/// Binds a process or thread to a processor, those that there are by turns.
+fn bind(id: &str, place: usize) {
+    static PROCESSORS: LazyLock<Vec<u16>> = LazyLock::new(processors);
+    let Some(processor) = PROCESSORS.iter().cycle().nth(place) else { return };
+    let bound = Command::new("taskset").args(["-pc", &processor.to_string(), id]).stdout(Stdio::null()).status();
+    assert!(bound.expect("taskset, of Debian's package util-linux").success(), "{id} is bound to {processor}");
+}
+
+fn bind_thread(place: usize) {
+    // `<process>/task/<thread>`
+    if let Some(thread) = fs::read_link("/proc/thread-self").ok().as_deref().and_then(|link| link.file_name()?.to_str())
+    {
+        bind(thread, place);
+    }
+}
+
+async fn bind_server(client: &Client, place: usize) {
+    let answer = client.simple_query("SELECT pg_backend_pid()").await.expect("an answer");
+    let row =
+        answer.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
+    bind(row.and_then(|row| row.get(0)).expect("a process id"), place);
+}
+
 async fn select(client: &Client) {
     client.simple_query("SELECT 1").await.expect("an answer");
 }
@@ -207,6 +260,7 @@ macro_rules! each_pool {
         vec![
             each_pool!(@ $stage, relink, "relink", $session, $use),
             each_pool!(@ $stage, deadpool_fast, "deadpool fast", $session, $use),
+            each_pool!(@ $stage, deadpool_again, "deadpool fast, another", $session, $use),
             each_pool!(@ $stage, deadpool_lifo, "deadpool fast, last first", $session, $use),
             each_pool!(@ $stage, deadpool_verified, "deadpool verified", $session, $use),
             each_pool!(@ $stage, bb8, "bb8 unchecked", $session, $use),
