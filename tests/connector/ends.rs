@@ -26,6 +26,7 @@ async fn an_immediate_shutdown_leaves_its_notice_as_the_reason() {
     let postgres = connector(&server, "");
     let victim = live(&postgres).await;
     victim.session.batch_execute("BEGIN").await.unwrap();
+    server.wait_for_rest("postgres", 1).unwrap();
     server.stop(Stop::Immediate).unwrap();
     let death = timeout(SOON, victim.life).await.unwrap().unwrap();
     assert_eq!((death.failure.fault, death.failure.code.as_deref()), (Fault::Lost, Some("57P01")), "{death:?}");

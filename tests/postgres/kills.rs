@@ -82,6 +82,7 @@ async fn a_killed_backend_takes_all_sessions_along_and_the_reason_is_told() -> O
     let server = Postgres::start()?;
     let run = Run::start(&server.url("app"), keeping());
     run.fill(4).await;
+    server.wait_for_rest("app", 4)?;
     let began = run.now();
     server.kill_backend(server.backends_of("app")?[0], Signal::Kill)?;
     let lost = run.lost(began).await;

@@ -26,6 +26,7 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
     })
     .await;
 
+    server.wait_for_rest("app", 3)?;
     server.stop(how)?;
     let (told, busy) = at_work.await?;
     run.state(State::Down).await;

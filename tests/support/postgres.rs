@@ -159,6 +159,17 @@ impl Postgres {
         rows.lines().map(|pid| pid.parse().map_err(|_| Trouble::new(format!("{pid} is no process id")))).collect()
     }
 
+    /// Waits until so many sessions of `user` wait for their clients, at most 60 s. A client that has its answer knows
+    /// less: its backend may be in the midst of sending it, and then leaves without a word when it must leave at once
+    /// (`PqCommBusy` in PostgreSQL's `pqcomm.c`).
+    pub(crate) fn wait_for_rest(&self, user: &str, sessions: usize) -> Result<(), Trouble> {
+        let count =
+            format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}' AND wait_event = 'ClientRead'");
+        wait_until("sessions that wait for their clients", LIMIT, || {
+            Ok((self.psql(&count)? == sessions.to_string()).then_some(()))
+        })
+    }
+
     /// The first start: takes a free port, another one if somebody else was faster.
     pub(super) fn start_somewhere(&self) -> Result<(), Trouble> {
         for _ in 0..5 {
