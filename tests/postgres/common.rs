@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "every scenario uses another part")]
 
 use std::{
+    collections::HashSet,
     error::Error,
     fs,
     ops::Deref,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -293,13 +295,18 @@ pub(crate) fn url_of(ports: &[u16], more: &str) -> String {
 
 /// How many sockets of this process are connected, or connecting, to a port of this machine.
 ///
-/// The kernel lists them with the remote port in hexadecimal and, while a process has them, an inode.
+/// The kernel lists those of all processes, with the remote port in hexadecimal and an inode. What this process has closed
+/// is there for a moment yet while another test starts a program, which has all descriptors until it begins.
 pub(crate) fn sockets_to(port: u16) -> usize {
     let table = fs::read_to_string("/proc/self/net/tcp").expect("the kernel's table of sockets");
+    let descriptors = fs::read_dir("/proc/self/fd").expect("this process's descriptors");
+    // Listed after the table, so that what is closed meanwhile is not found.
+    let open: HashSet<PathBuf> = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
     let remote = format!(":{port:04X}");
     let ours = |line: &&str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        fields.get(2).is_some_and(|address| address.ends_with(&remote)) && fields.get(9) != Some(&"0")
+        let remotely = fields.get(2).is_some_and(|address| address.ends_with(&remote));
+        remotely && fields.get(9).is_some_and(|inode| open.contains(Path::new(&format!("socket:[{inode}]"))))
     };
     table.lines().skip(1).filter(ours).count()
 }
