@@ -90,9 +90,9 @@ impl Span {
     /// One of the whole milliseconds of `[0, self]`, each as likely, by one random word.
     #[inline]
     pub(crate) fn draw(self, chance: u64) -> Self {
-        // ⌊chance·(ms + 1) / 2⁶⁴⌋, and of 2⁶⁴ milliseconds that is `chance`.
-        let choices = self.0.checked_add(1);
-        Self(choices.map_or(chance, |choices| ((u128::from(chance) * u128::from(choices)) >> 64) as u64))
+        // ⌊chance·(ms + 1) / 2⁶⁴⌋, which is `chance` where there are 2⁶⁴ choices: nothing overflows.
+        let chance = u128::from(chance);
+        Self(((chance * u128::from(self.0) + chance) >> 64) as u64)
     }
 }
 

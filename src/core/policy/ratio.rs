@@ -45,14 +45,15 @@ impl Ratio {
     /// ```
     #[inline]
     pub fn of(self, span: Span) -> Span {
-        const UP: u64 = MILLION as u64 - 1;
-        let ms = span.as_millis();
-        // Up to 49 days, and a policy's spans are shorter, 64 bits hold the product.
+        const ONE: u64 = MILLION as u64;
+        const UP: u64 = ONE - 1;
+        let (ms, share) = (span.as_millis(), u64::from(self.0));
+        // The product of 20 bits and a share's 32 fits 64, and up to 49 days that of all milliseconds does.
         if ms <= u64::from(u32::MAX) {
-            return Span::from_millis((ms * u64::from(self.0) + UP) / u64::from(MILLION));
+            return Span::from_millis((ms * share + UP) / ONE);
         }
-        let ms = (u128::from(ms) * u128::from(self.0)).div_ceil(u128::from(MILLION));
-        Span::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+        let (whole, rest) = (ms / ONE, ms % ONE);
+        Span::from_millis(whole.saturating_mul(share).saturating_add((rest * share + UP) / ONE))
     }
 }
 
