@@ -2,10 +2,15 @@
 
 use relink::{
     Checked, Fault, Policy, Time, Validate, Work, link,
-    pool::{Command, Event, Pool},
+    pool::{ASKERS, Command, Event, Pool},
 };
 
-use super::{NOW, ghost::Ghost, law::Law, world::World};
+use super::{
+    NOW,
+    ghost::{Ghost, Peer},
+    law::Law,
+    world::World,
+};
 use crate::seeded::bugs;
 
 bugs! {
@@ -46,6 +51,8 @@ bugs! {
         Oversize,
         /// A timer is served before the answers that came in time.
         TimersFirst,
+        /// An idle session that asks about another is called free when somebody wants one.
+        LendTheAsker,
         /// Nobody who waits on a silent peer is ever asked about.
         NoPatience,
         /// The order to look what a lease's session is doing is dropped.
@@ -87,7 +94,7 @@ impl Bug {
             Self::ForgetDemotion | Self::HushThePromotion => Law::S9,
             Self::DropTimer => Law::S10,
             Self::IgnoreStop | Self::SlowIsDead => Law::S11,
-            Self::GrantOutOfOrder | Self::SecondBorrower => Law::S12,
+            Self::GrantOutOfOrder | Self::SecondBorrower | Self::LendTheAsker => Law::S12,
             Self::StretchDeadline => Law::S13,
             Self::UnobservedCommit | Self::BelieveTheVerdict => Law::S14,
             Self::LosePermit => Law::S16,
@@ -112,7 +119,7 @@ impl Bug {
             Self::Oversize => driven.max_size += 1,
             Self::ForgetToClose | Self::IgnoreNames | Self::RetryFatal => {}
             Self::DateByAnswer | Self::ForgetDemotion | Self::DropTimer | Self::IgnoreStop => {}
-            Self::AnswerOldQuestion | Self::GrantOutOfOrder | Self::SecondBorrower => {}
+            Self::AnswerOldQuestion | Self::GrantOutOfOrder | Self::SecondBorrower | Self::LendTheAsker => {}
             Self::UnobservedCommit | Self::LosePermit | Self::SkipReset | Self::NeverLook | Self::SlowIsDead => {}
             Self::NoPatience => driven.patience = None,
             Self::TrustTheRole => driven.validate = Validate::Never,
@@ -196,6 +203,12 @@ impl World {
             pool.step(policy, NOW, event, chance, out);
             return;
         };
+        let asks = |peer: &&Peer| peer.slot < ASKERS && peer.is_asked_for_role();
+        if let (Bug::LendTheAsker, Event::Asked { .. }, Some(asker)) = (bug, event, ghost.peers.iter().find(asks)) {
+            let (slot, dial) = (asker.slot, asker.dial);
+            let by = pool.link(slot).question().unwrap_or(NOW);
+            pool.step(policy, NOW, Event::Proved { slot, dial, by }, chance, out);
+        }
         if let (Bug::DoubtTheProof, Event::Proved { slot, dial, by }) = (bug, event) {
             let link = pool.link(slot);
             if (link.dial(), link.question()) == (Some(dial), Some(by)) {

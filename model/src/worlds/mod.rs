@@ -359,6 +359,10 @@ pub fn seeded(bug: Bug) -> Option<World> {
         Bug::TimersFirst => jumping_clock(Some(bug)),
         Bug::NoPatience | Bug::NeverLook | Bug::SlowIsDead => silent_peer(Some(bug)),
         Bug::AnswerOldQuestion | Bug::BelieveTheVerdict => silent_peer(Some(bug)),
+        Bug::LendTheAsker => {
+            let works = &[Work::Statement { durable: true }];
+            idle_asker(Some(bug)).map(|world| World { works, returns: &[], finally: &[], ..world })
+        }
         Bug::TrustTheRole => fail_over(Some(bug)),
         Bug::ServeTheReplaced | Bug::HushThePromotion => replaced_primary(Some(bug)),
         Bug::PassOverForEver => preferred_standby(Some(bug)).map(|world| World { finally: &[Law::L1], ..world }),
