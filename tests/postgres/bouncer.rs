@@ -38,8 +38,9 @@ async fn a_bouncer_that_is_restarted_under_load_is_found_again() -> Outcome {
     for _ in 0..3 {
         let began = run.now();
         bouncer.stop()?;
+        let stopped = run.now();
         let lost = run.lost(began).await;
-        run.dial_failed(began).await;
+        run.new_dial_failed(stopped).await;
         run.state(State::Down).await;
         bouncer.start_again()?;
         let up = run.now();

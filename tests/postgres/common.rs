@@ -179,6 +179,12 @@ impl Run {
         self.event("a failed dial", from, |event| matches!(event.kind, Kind::DialFailed(_))).await
     }
 
+    /// The first failure after a dial that began at or after `from`.
+    pub(crate) async fn new_dial_failed(&self, from: Duration) -> Event {
+        let dialing = self.event("a dial", from, |event| event.kind == Kind::Dialing).await;
+        self.dial_failed(dialing.at).await
+    }
+
     /// The first session that was lost at or after `from`.
     pub(crate) async fn lost(&self, from: Duration) -> Event {
         self.event("a lost session", from, |event| matches!(event.kind, Kind::Lost(_))).await

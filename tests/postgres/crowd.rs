@@ -31,8 +31,7 @@ async fn of_64_workers_the_last_is_served_soon_after_the_first() -> Outcome {
     let within = run.back_within(lost.at, up);
     println!("up {up:?}, online {:?}, first {first:?}, last {last:?}", online.at);
     assert!(first <= up + within + SLACK, "{first:?} after {up:?}, bound {within:?}");
-    // 250 ms are the goal on a machine of one's own.
-    assert!(last - first <= 4 * Duration::from_millis(250), "{:?}\n{}", last - first, run.story());
+    assert!(last - first <= Duration::from_millis(250) + SLACK, "{:?}\n{}", last - first, run.story());
     run.dials_are_bounded(lost.at, online.at, Fault::Refused);
     // A ramp is no storm: one dial for each session.
     assert!(run.dials_between(online.at, last) <= 16, "{}", run.story());

@@ -21,9 +21,11 @@ async fn a_stopped_server_is_dialed_within_the_bound_and_found_within_it() -> Ou
 
     let began = run.now();
     server.stop(Stop::Fast)?;
+    // A dial before this may be told that it is shutting down.
+    let stopped = run.now();
     let lost = run.lost(began).await;
     run.state(State::Down).await;
-    let refused = run.dial_failed(began).await;
+    let refused = run.new_dial_failed(stopped).await;
     // Long enough for the windows to grow above their floor: 0.085 of 4 s is more than 100 ms.
     run.until(lost.at + Duration::from_secs(4)).await;
     let up = run.now();

@@ -65,7 +65,7 @@ async fn a_server_that_takes_its_time_to_stop_is_told_apart_from_an_absent_one()
     server.kill_backend(checkpointer, Signal::Cont)?;
     server.stop(Stop::Fast)?;
     let stopped = run.now();
-    let refused = run.dial_failed(stopped).await;
+    let refused = run.new_dial_failed(stopped).await;
     assert_eq!(failure(&refused).0, Fault::Refused, "{}", run.story());
     let error = run.get_within(Duration::from_millis(10)).await.expect_err("the server is stopped");
     assert_eq!(error.fault(), Fault::Refused, "the last failure is told, not an older one: {error}");

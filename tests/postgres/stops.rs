@@ -28,6 +28,7 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
 
     server.wait_for_rest("app", 3)?;
     server.stop(how)?;
+    let stopped = run.now();
     let (told, busy) = at_work.await?;
     run.state(State::Down).await;
     let lost: Vec<_> = run.since(began).into_iter().filter(|event| matches!(event.kind, Kind::Lost(_))).collect();
@@ -46,7 +47,7 @@ async fn is_told_of(how: Stop, words: &str) -> Outcome {
     drop(busy);
 
     // Whoever asks during the outage is told what it is like now, and how long it has been tried.
-    run.dial_failed(began).await;
+    run.new_dial_failed(stopped).await;
     let error = run.get_within(std::time::Duration::from_millis(100)).await.expect_err("the server is stopped");
     assert_eq!(error.fault(), Fault::Refused, "{error}");
     let dials = run.dials_between(lost[0].at, run.now());
