@@ -15,7 +15,7 @@ use std::{
 use relink_model::proxy::{Flap, Mode, Proxy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UnixListener},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener},
     task::JoinHandle,
     time::timeout,
 };
@@ -107,7 +107,19 @@ async fn dial(proxy: &Proxy) -> TcpStream {
 
 /// Dials and reads the whole handshake.
 async fn shake(proxy: &Proxy) -> TcpStream {
-    let mut client = dial(proxy).await;
+    greeted(dial(proxy).await).await
+}
+
+/// As [`shake`] from a port of a client's own; 0 is any. An address from which no other test dials keeps the port
+/// from being taken between two of its connections.
+async fn shake_from(port: u16, proxy: &Proxy) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 2], port).into()).unwrap();
+    greeted(within(socket.connect(proxy.addr())).await.unwrap()).await
+}
+
+async fn greeted(mut client: TcpStream) -> TcpStream {
     let mut greeting = vec![0; HANDSHAKE.len()];
     within(client.read_exact(&mut greeting)).await.unwrap();
     assert_eq!(greeting, HANDSHAKE);
@@ -287,7 +299,7 @@ async fn freezing_stops_what_is_established_and_thawing_delivers_it() {
 
 async fn a_stranded_connection_stops_alone_and_its_bytes_arrive_when_it_is_released() {
     let (_echo, proxy) = start().await;
-    let (mut stranded, mut other) = (shake(&proxy).await, shake(&proxy).await);
+    let (mut stranded, mut other) = (shake_from(0, &proxy).await, shake(&proxy).await);
     let port = stranded.local_addr().unwrap().port();
     proxy.strand(&[port]);
     stranded.write_all(b"ping").await.unwrap();
@@ -304,13 +316,7 @@ async fn a_stranded_connection_stops_alone_and_its_bytes_arrive_when_it_is_relea
     assert_eq!(reads_to_end(&mut stranded).await, Err(ErrorKind::ConnectionReset));
     drop(stranded);
     until_open_is(&proxy, 0).await;
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
-    let mut next = within(socket.connect(proxy.addr())).await.unwrap();
-    let mut greeting = vec![0; HANDSHAKE.len()];
-    within(next.read_exact(&mut greeting)).await.unwrap();
-    assert_eq!(greeting, HANDSHAKE);
+    echoes(&mut shake_from(port, &proxy).await).await;
 }
 
 async fn latency_is_added_in_each_direction() {
@@ -336,8 +342,10 @@ async fn a_cut_resets_and_closing_all_closes() {
 }
 
 async fn an_absent_server_resets_the_client() {
-    let port = relink_model::proxy::free_port().unwrap();
-    let proxy = Proxy::start(format!("127.0.0.1:{port}").as_str()).await.unwrap();
+    // Bound and not listening: the kernel refuses, and nobody else gets the port.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let proxy = Proxy::start(taken.local_addr().unwrap()).await.unwrap();
     assert!(is_reset(&proxy).await);
     assert_eq!(proxy.dials().len(), 1);
 }

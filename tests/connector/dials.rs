@@ -107,7 +107,10 @@ async fn a_refused_password_is_denied_until_a_new_one_is_set() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens_and_a_missing_socket_are_refused() {
-    let port = relink_model::proxy::free_port().unwrap();
+    // Bound and not listening: the kernel refuses, and nobody else gets the port.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = taken.local_addr().unwrap().port();
     let absent: Postgres = format!("postgresql://u@127.0.0.1:{port}/d").parse().unwrap();
     let failure = refused(&absent).await;
     assert_eq!((failure.fault, failure.code.as_deref()), (Fault::Refused, Some("errno 111")), "{failure}");

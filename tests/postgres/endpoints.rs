@@ -1,6 +1,6 @@
 //! Several addresses: which is dialed when, and whose session is lent.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use relink::{
     Fault,
@@ -9,6 +9,7 @@ use relink::{
     postgres::Lease,
 };
 use relink_model::proxy::{Mode, Proxy};
+use tokio::net::TcpSocket;
 
 use super::{
     common::{Outcome, Run, SLACK, brisk, brisk_of, comes, failure, sockets_to, url_of},
@@ -69,10 +70,10 @@ async fn a_silent_first_host_costs_one_hedge_and_keeps_no_socket() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_host_that_refuses_costs_nothing() -> Outcome {
     let server = Postgres::start()?;
-    // Taken and not listened on: nobody else gets it meanwhile.
-    let taken = TcpListener::bind("127.0.0.1:0")?;
+    // Bound and not listening: the kernel refuses, and nobody else gets the port.
+    let taken = TcpSocket::new_v4()?;
+    taken.bind(([127, 0, 0, 1], 0).into())?;
     let port = taken.local_addr()?.port();
-    drop(taken);
     let mut policy = brisk_of(1);
     policy.min_idle = 0;
     let run = Run::start(&url_of(&[port, server.port()], ""), policy);

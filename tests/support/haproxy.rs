@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
+use relink_model::proxy::free_port;
+
 use super::{
     postgres::{DATABASE, PASSWORD, Postgres},
-    process::{Home, Trouble, command, free_port, wait_until, write},
+    process::{Home, Trouble, command, wait_until, write},
 };
 
 /// An HAProxy in mode `tcp`: it looks every 100 ms which servers take connections, uses the first of them, and ends the

@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
+use relink_model::proxy::free_port;
+
 use super::{
     postgres::{DATABASE, PASSWORD, Postgres},
-    process::{self, Home, Signal, Trouble, command, finish, free_port, wait_until, write},
+    process::{self, Home, Signal, Trouble, command, finish, wait_until, write},
 };
 
 /// For how long a client of PgBouncer keeps its server connection.

@@ -9,9 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use relink_model::proxy::free_port;
+
 use super::{
     builder::Builder,
-    process::{self, Home, Signal, Trouble, command, finish, free_port, processes_in, wait_until, write},
+    process::{self, Home, Signal, Trouble, command, finish, processes_in, wait_until, write},
 };
 
 /// The database of every server; it belongs to the ordinary user `app`.

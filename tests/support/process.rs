@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -289,17 +289,5 @@ pub(crate) fn wait_until<T>(
             return Err(Trouble(format!("{what}: not within {limit:?}")));
         }
         thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A loopback port that nobody listens on and that this process has not handed out before.
-pub(crate) fn free_port() -> Result<u16, Trouble> {
-    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let port = relink_model::proxy::free_port()?;
-        if taken.insert(port) {
-            return Ok(port);
-        }
     }
 }

@@ -5,6 +5,10 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io,
     net::SocketAddr,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -18,11 +22,15 @@ const FIRST: u16 = 10_240;
 /// How many ports are tried before it is given up. Loopback ports are rarely taken.
 const TRIES: u64 = 512;
 
+/// The next port to look at, counted from [`FIRST`] and around. A process hands each out once, so that a server that
+/// is slow to start, or stopped for a while, keeps its own. Processes that run side by side begin apart.
+static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().build_hasher().finish()));
+
 /// Waiting connections that the kernel keeps for the acceptor; it drops more, and their clients would try again only
 /// after a second, which is not a fault that anybody asked for. Linux cuts it to `net.core.somaxconn` (4096).
 const BACKLOG: u32 = 4_096;
 
-/// A port of 127.0.0.1 on which nobody listens now.
+/// A port of 127.0.0.1 on which nobody listens now, and which this process has not been given before.
 ///
 /// It lies below the range from which the kernel takes the source ports of outgoing connections. Inside that range, a
 /// client that keeps dialing a closed port is sooner or later connected to itself (TCP's simultaneous open), and any
@@ -62,11 +70,9 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 
 fn find<T>(mut taken_by: impl FnMut(SocketAddr) -> io::Result<T>) -> io::Result<T> {
     let width = u64::from(first_of_kernel().saturating_sub(FIRST)).max(1);
-    // Test processes run side by side; a common start would make them race for the same ports.
-    let start = RandomState::new().build_hasher().finish();
-    for step in 0..TRIES {
+    for _ in 0..TRIES {
         // Below `width`, so it fits.
-        let offset = u16::try_from(start.wrapping_add(step) % width).unwrap_or(0);
+        let offset = u16::try_from(NEXT.fetch_add(1, Relaxed) % width).unwrap_or(0);
         match taken_by((LOOPBACK, FIRST.saturating_add(offset)).into()) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             other => return other,
