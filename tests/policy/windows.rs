@@ -41,11 +41,12 @@ fn chances() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), any::<u64>(), Just(u64::MAX)]
 }
 
-/// Around the ends of 32 and of 64 bits, where the arithmetic could take another way.
+/// Around the ends of 31, of 32 and of 64 bits, where the arithmetic could take another way.
 fn spans() -> impl Strategy<Value = Span> {
     const WORD: u64 = u32::MAX as u64;
-    prop_oneof![0_u64..3, 0_u64..10_000, 0..=WORD, WORD - 2..=WORD + 2, any::<u64>(), u64::MAX - 2..=u64::MAX]
-        .prop_map(Span::from_millis)
+    const HALF: u64 = 1 << 31;
+    let ends = prop_oneof![HALF - 2..=HALF + 2, WORD - 2..=WORD + 2, u64::MAX - 2..=u64::MAX];
+    prop_oneof![0_u64..3, 0_u64..10_000, 0..=WORD, any::<u64>(), ends].prop_map(Span::from_millis)
 }
 
 /// `⌈share·span⌉`, computed another way than the policy does.
@@ -125,6 +126,22 @@ proptest! {
     fn a_ratio_is_read_back_from_its_text(millionths in any::<u32>()) {
         let share = Ratio::from_millionths(millionths);
         prop_assert_eq!(share.to_string().parse::<Ratio>(), Ok(share));
+    }
+}
+
+/// A product of a share and a span is rounded up wherever it ends between two milliseconds, and the arithmetic is at its
+/// least exact just below 2³¹ ms. There each of these shares has every such end, a millionth of a millisecond too; above,
+/// where it takes another way, they have them again.
+#[test]
+fn a_share_is_exact_at_every_end_between_two_milliseconds() {
+    for millionths in [1, 3, 84_999, 999_999, 1_400_001, 123_456_789, u32::MAX - 4, u32::MAX - 2] {
+        let share = Ratio::from_millionths(millionths);
+        let mut by_a_millionth = 0;
+        for span in [1_u64 << 31, 1 << 32].into_iter().flat_map(|end| end - 1_000_000..end) {
+            assert_eq!(share.of(ms(span)).as_millis(), ceil(share, ms(span)), "{share} of {span} ms");
+            by_a_millionth += u32::from(u64::from(millionths) * span % 1_000_000 == 1);
+        }
+        assert_eq!(by_a_millionth, 2, "{share} has not each end once");
     }
 }
 

@@ -17,23 +17,32 @@ use crate::core::time::Span;
 /// assert!("-1".parse::<Ratio>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ratio(u32);
+pub struct Ratio {
+    millionths: u32,
+    /// `⌊millionths·2⁵¹ / 10⁶⌋`: with it a share of a span takes one multiplication and no division.
+    scaled: u64,
+}
 
 /// What one is made of.
 const MILLION: u32 = 1_000_000;
 
+/// The most binary places with which the greatest share, 4294.967295, fits 64 bits.
+const PLACES: u32 = 51;
+
 impl Ratio {
     /// One.
-    pub const ONE: Self = Self(MILLION);
+    pub const ONE: Self = Self::from_millionths(MILLION);
 
     /// `millionths` / 1 000 000.
+    #[expect(clippy::cast_possible_truncation, reason = "the greatest share fits 64 bits with these places")]
     pub const fn from_millionths(millionths: u32) -> Self {
-        Self(millionths)
+        let scaled = ((millionths as u128) << PLACES) / MILLION as u128;
+        Self { millionths, scaled: scaled as u64 }
     }
 
     /// In millionths.
     pub const fn as_millionths(self) -> u32 {
-        self.0
+        self.millionths
     }
 
     /// This share of `span`, rounded up to the next millisecond: every wait is at least what the policy says.
@@ -45,21 +54,29 @@ impl Ratio {
     /// ```
     #[inline]
     pub fn of(self, span: Span) -> Span {
-        const ONE: u64 = MILLION as u64;
-        const UP: u64 = ONE - 1;
-        let (ms, share) = (span.as_millis(), u64::from(self.0));
-        // The product of 20 bits and a share's 32 fits 64, and up to 49 days that of all milliseconds does.
-        if ms <= u64::from(u32::MAX) {
-            return Span::from_millis((ms * share + UP) / ONE);
+        let ms = span.as_millis();
+        // `scaled` lacks less than one unit of its last place: for spans up to 24 days, less than a millionth of a
+        // millisecond, which is the least by which a share that is not whole exceeds the millisecond below it.
+        if ms <= 1 << 31 {
+            let scaled = u128::from(ms << (64 - PLACES)) * u128::from(self.scaled);
+            return Span::from_millis(((scaled + u128::from(u64::MAX)) >> 64) as u64);
         }
-        let (whole, rest) = (ms / ONE, ms % ONE);
-        Span::from_millis(whole.saturating_mul(share).saturating_add((rest * share + UP) / ONE))
+        self.of_long(ms)
+    }
+
+    /// As [`Ratio::of`], for spans of any length.
+    #[cold]
+    fn of_long(self, ms: u64) -> Span {
+        const ONE: u64 = MILLION as u64;
+        // The product of 20 bits and a share's 32 fits 64.
+        let (whole, rest, share) = (ms / ONE, ms % ONE, u64::from(self.millionths));
+        Span::from_millis(whole.saturating_mul(share).saturating_add((rest * share).div_ceil(ONE)))
     }
 }
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, mut rest, mut width) = (self.0 / MILLION, self.0 % MILLION, 6);
+        let (whole, mut rest, mut width) = (self.millionths / MILLION, self.millionths % MILLION, 6);
         if rest == 0 {
             return write!(f, "{whole}");
         }
@@ -75,7 +92,7 @@ impl FromStr for Ratio {
     type Err = RatioError;
 
     fn from_str(text: &str) -> Result<Self, RatioError> {
-        decimal(text.trim()).map(Self).ok_or_else(|| RatioError(text.into()))
+        decimal(text.trim()).map(Self::from_millionths).ok_or_else(|| RatioError(text.into()))
     }
 }
 
