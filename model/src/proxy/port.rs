@@ -32,9 +32,9 @@ const BACKLOG: u32 = 4_096;
 
 /// A port of 127.0.0.1 on which nobody listens now, and which this process has not been given before.
 ///
-/// It lies below the range from which the kernel takes the source ports of outgoing connections. Inside that range, a
-/// client that keeps dialing a closed port is sooner or later connected to itself (TCP's simultaneous open), and any
-/// outgoing connection may take the port while its server is down.
+/// It lies below the range from which the kernel takes the source ports of outgoing connections, if that leaves 512
+/// ports from 10 240 on. Inside it, a client that keeps dialing a closed port is sooner or later connected to itself
+/// (TCP's simultaneous open), and any outgoing connection may take the port while its server is down.
 ///
 /// # Errors
 /// All ports that were tried are taken.
@@ -69,10 +69,10 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn find<T>(mut taken_by: impl FnMut(SocketAddr) -> io::Result<T>) -> io::Result<T> {
-    let width = u64::from(first_of_kernel().saturating_sub(FIRST)).max(1);
+    let width = width_below(first_of_kernel());
     for _ in 0..TRIES {
         // Below `width`, so it fits.
-        let offset = u16::try_from(NEXT.fetch_add(1, Relaxed) % width).unwrap_or(0);
+        let offset = u16::try_from(NEXT.fetch_add(1, Relaxed) % u64::from(width)).unwrap_or(0);
         match taken_by((LOOPBACK, FIRST.saturating_add(offset)).into()) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             other => return other,
@@ -81,8 +81,35 @@ fn find<T>(mut taken_by: impl FnMut(SocketAddr) -> io::Result<T>) -> io::Result<
     Err(io::Error::new(io::ErrorKind::AddrInUse, format!("{TRIES} ports of 127.0.0.1 in a row are taken: close some")))
 }
 
+/// How many ports from [`FIRST`] on are looked at. Where the kernel takes almost all for itself, as on servers that are
+/// tuned for many connections, its own must do.
+fn width_below(first_of_kernel: u16) -> u16 {
+    let below = first_of_kernel.saturating_sub(FIRST);
+    if u64::from(below) < TRIES { u16::MAX - FIRST } else { below }
+}
+
 /// The lowest source port of outgoing connections; Linux's default where it cannot be read.
 fn first_of_kernel() -> u16 {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_not_given_a_port_twice() {
+        let ports: std::collections::BTreeSet<u16> = (0..1_000).map(|_| free_port().expect("a port")).collect();
+        assert_eq!(ports.len(), 1_000);
+    }
+
+    #[test]
+    fn ports_lie_below_those_of_the_kernel_if_it_leaves_enough() {
+        assert_eq!(width_below(32_768), 22_528);
+        assert_eq!(width_below(FIRST + 512), 512);
+        for first in [1_024, FIRST, FIRST + 511] {
+            assert_eq!(FIRST + width_below(first), u16::MAX, "with {first} there are too few");
+        }
+    }
 }
