@@ -14,9 +14,10 @@ use crate::core::time::Span;
 /// use relink::Ratio;
 /// assert_eq!("0.08".parse::<Ratio>(), Ok(Ratio::from_millionths(80_000)));
 /// assert_eq!(Ratio::from_millionths(1_500_000).to_string(), "1.5");
+/// assert_eq!(format!("{:?}", Ratio::ONE), "Ratio(1)");
 /// assert!("-1".parse::<Ratio>().is_err());
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ratio {
     millionths: u32,
     /// `⌊millionths·2⁵¹ / 10⁶⌋`: with it a share of a span takes one multiplication and no division.
@@ -85,6 +86,12 @@ impl fmt::Display for Ratio {
             width -= 1;
         }
         write!(f, "{whole}.{rest:0width$}")
+    }
+}
+
+impl fmt::Debug for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ratio({self})")
     }
 }
 
